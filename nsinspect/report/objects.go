@@ -4,7 +4,7 @@ package report
 // (ipc/shm.c, sysvipc_shm_proc_show), and who is attached and can reach it.
 type Shm struct {
 	ID       int64      `json:"id"`
-	Key      uint32     `json:"key"` // key_t, printed unsigned by ipcs
+	Key      uint32     `json:"key"`   // key_t, printed unsigned by ipcs
 	Perms    string     `json:"perms"` // four octal digits; bits above 0777 are SHM_DEST (01000) and SHM_LOCKED (02000)
 	Mode     uint32     `json:"-"`
 	Size     uint64     `json:"size"` // bytes
