@@ -20,6 +20,10 @@ type Ref struct {
 	Runtime string // "" when the path does not tell
 	ID      string
 	Pod     string // Kubernetes pod uid with dashes, or podman's pod id
+
+	// Path is the container's own cgroup: the deciding line's path up to and
+	// including the component that names the container, as in the file.
+	Path string
 }
 
 // Identity is what a cgroup file says about the process it belongs to.
@@ -28,9 +32,6 @@ type Identity struct {
 	Role  Role
 	Outer []Ref // the containers around it, outermost first
 
-	// Path is the container's own cgroup: the line's path up to and including
-	// the component that names the container, as in the file.
-	Path string
 	// Line is the line of the file that decided, without its newline.
 	Line string
 	// Weak: only the shape of the last component (64 hex digits below an
