@@ -1,0 +1,142 @@
+// Package container tells who is who: it groups the processes of a host into
+// containers and sandboxes and judges in which namespaces each of them is.
+// Everything in it is a function of values; the facts are collected elsewhere.
+package container
+
+import (
+	"slices"
+
+	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
+	"github.com/nsinspect/nsinspect/nsinspect/namespace"
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+)
+
+// Process is one process with what the hot pass and, once it was visited, the
+// cold pass read of it.
+type Process struct {
+	proc.Record
+	Detail *proc.Detail   // nil before the visit
+	Asked  proc.Want      // what the visit asked for
+	engine *EngineProcess // what its command line says, once visited; nil if it is no engine's process
+}
+
+// Facts is everything that the judgement is a function of.
+type Facts struct {
+	Processes  []Process         // by PID
+	Identities []cgroup.Identity // what Process.Cgroup is an index into
+	Baseline   namespace.Baseline
+	HostRoot   proc.FileID // the root directory of the baseline's process; zero if unknown
+	HostShm    string      // the device of the file system at the host's /dev/shm, "major:minor"; "" if unknown
+	Self       int         // nsinspect's own PID as this /proc numbers it; 0 if it is not in it
+}
+
+// Visit is one request to the cold pass.
+type Visit struct {
+	PID  int
+	Want proc.Want
+}
+
+// Find returns the process with a PID, nil if there is none.
+func (f *Facts) Find(pid int) *Process {
+	i, ok := slices.BinarySearchFunc(f.Processes, pid, func(p Process, pid int) int { return p.PID - pid })
+	if !ok {
+		return nil
+	}
+	return &f.Processes[i]
+}
+
+// Apply replaces what is known of one process by what a visit read.
+func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
+	p := f.Find(d.PID)
+	if p == nil {
+		return
+	}
+	index := p.Record.Cgroup
+	p.Record, p.Detail, p.Asked = d.Record, d, asked
+	p.engine = engineOf(d)
+	if d.Cgroup == "" {
+		p.Record.Cgroup = -1
+		return
+	}
+	// The process may have moved since the hot pass.
+	if id := cgroup.Identify([]byte(d.Cgroup)); index < 0 || f.Identities[index].Line != id.Line {
+		index = int32(len(f.Identities))
+		f.Identities = append(f.Identities, id)
+	}
+	p.Record.Cgroup = index
+}
+
+// Forget removes processes that have ended.
+func (f *Facts) Forget(pids map[int]bool) {
+	if len(pids) == 0 {
+		return
+	}
+	f.Processes = slices.DeleteFunc(f.Processes, func(p Process) bool { return pids[p.PID] })
+}
+
+// identity returns what the process's cgroup says; role none if it is unknown.
+func (f *Facts) identity(p *Process) *cgroup.Identity {
+	if p.Cgroup < 0 || int(p.Cgroup) >= len(f.Identities) {
+		return &noIdentity
+	}
+	return &f.Identities[p.Cgroup]
+}
+
+var noIdentity = cgroup.Identity{Role: cgroup.RoleNone}
+
+// apart tells that a process has a namespace of its own, of the kinds that tell
+// a container from a process that only has a cgroup.
+func (f *Facts) apart(p *Process) bool {
+	b := &f.Baseline
+	return p.IPC != 0 && !b.IsIPC(p.IPC) ||
+		p.PIDNS != 0 && !b.IsPID(p.PIDNS) ||
+		p.Mnt != 0 && b.Mnt != 0 && p.Mnt != b.Mnt
+}
+
+// Wanted returns the visits that the judgement still needs; none when the facts
+// are complete. Each answer may lead to another question (a parent is read to
+// learn its parent), so it is asked until it returns nothing.
+func (f *Facts) Wanted() []Visit {
+	ask := map[int]proc.Want{}
+	want := func(p *Process, w proc.Want) {
+		if p.Detail == nil || w&^p.Asked != 0 {
+			ask[p.PID] |= w | p.Asked
+		}
+	}
+	for i := range f.Processes {
+		p := &f.Processes[i]
+		id := f.identity(p)
+		switch {
+		case p.Zombie:
+		case id.Role != cgroup.RoleNone || len(id.Outer) > 0:
+			want(p, 0)
+		case f.apart(p):
+			want(p, proc.WantRoot)
+		default:
+			continue
+		}
+		if p.Detail == nil {
+			continue
+		}
+		// The ancestors tell the engine, also of a container that has no cgroup.
+		for depth := 0; depth < maxDepth; depth++ {
+			p = f.Find(p.Detail.PPID)
+			if p == nil {
+				break
+			}
+			want(p, proc.WantCmdline)
+			if p.Detail == nil || p.Asked&proc.WantCmdline == 0 {
+				break
+			}
+		}
+	}
+	visits := make([]Visit, 0, len(ask))
+	for pid, w := range ask {
+		visits = append(visits, Visit{pid, w})
+	}
+	slices.SortFunc(visits, func(a, b Visit) int { return a.PID - b.PID })
+	return visits
+}
+
+// maxDepth bounds the walk to the ancestors: a forged tree can hold a loop.
+const maxDepth = 64

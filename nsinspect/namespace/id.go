@@ -1,0 +1,52 @@
+// Package namespace knows what a namespace is: its identity, which ones are the
+// host's (the baseline), which exist on a host and how to enter one.
+package namespace
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The inodes of the kernel's initial namespaces (include/linux/proc_ns.h,
+// PROC_IPC_INIT_INO and following; fixed since Linux 3.8). The initial mount
+// namespace has a fixed inode only on recent kernels, so there is none here.
+const (
+	InitialIPC  uint64 = 0xEFFFFFFF
+	InitialPID  uint64 = 0xEFFFFFFC
+	InitialUser uint64 = 0xEFFFFFFD
+)
+
+// Link returns the text that the kernel shows for a namespace of type kind
+// ("ipc", "pid", …), as readlink(2) of /proc/PID/ns/KIND does.
+func Link(kind string, inode uint64) string {
+	return kind + ":[" + strconv.FormatUint(inode, 10) + "]"
+}
+
+// ParseInodes reads the value of --baseline that names namespaces and not a
+// process: "4026531839,4026531836" (ipc, then pid) or
+// "ipc:[4026531839],pid:[4026531836]" in any order.
+func ParseInodes(text string) (ipc, pid uint64, err error) {
+	parts := strings.Split(text, ",")
+	if len(parts) != 2 {
+		return 0, 0, fmt.Errorf("want two inodes, of the ipc and the pid namespace, and got %q", text)
+	}
+	for i, part := range parts {
+		kind, digits := []string{"ipc", "pid"}[i], strings.TrimSpace(part)
+		if k, rest, ok := strings.Cut(digits, ":["); ok {
+			kind, digits = k, strings.TrimSuffix(rest, "]")
+		}
+		inode, err := strconv.ParseUint(digits, 10, 64)
+		switch {
+		case err != nil || inode == 0:
+			return 0, 0, fmt.Errorf("%q is not a namespace inode", part)
+		case kind == "ipc" && ipc == 0:
+			ipc = inode
+		case kind == "pid" && pid == 0:
+			pid = inode
+		default:
+			return 0, 0, fmt.Errorf("%q: want one ipc and one pid namespace", text)
+		}
+	}
+	return ipc, pid, nil
+}
