@@ -1,6 +1,7 @@
 // Package report is the vocabulary of nsinspect: the values of a report and
-// their JSON names, version 1 of the contract. It holds no logic, imports
-// nothing of this module, and every other package may import it.
+// their JSON names, version 1 of the contract. It holds no logic but the
+// contract's rules for lists and texts, imports nothing of this module, and every
+// other package may import it.
 //
 // Lists are never null in the output ([Report.Normalize] sees to it).
 // Inodes, ids, sizes and uids are numbers; times are Unix seconds as the kernel
@@ -51,6 +52,7 @@ type Baseline struct {
 	PIDNS   uint64 `json:"pid_ns"`
 	Mnt     uint64 `json:"mnt"`     // 0 when unknown
 	Initial bool   `json:"initial"` // ipc and pid are the kernel's initial namespaces
+	Trusted bool   `json:"trusted"` // it stands for the host; if not, a clean report says nothing about the host
 	Note    string `json:"note"`    // why it is not PID 1, or what it means; "" when there is nothing to say
 }
 
@@ -65,9 +67,10 @@ type Coverage struct {
 
 // Gap is one thing that could not be read, and why.
 type Gap struct {
-	PID   int    `json:"pid"` // 0 when it is not about a process
-	File  string `json:"file"`
-	Error string `json:"error"`
+	PID     int    `json:"pid"` // 0 when it is not about a process
+	File    string `json:"file"`
+	Error   string `json:"error"`
+	Decides bool   `json:"decides"` // a container may be missing or misjudged because of it
 }
 
 // State is the answer for one namespace type of one container.
@@ -120,6 +123,9 @@ type Namespace struct {
 	Inode  uint64   `json:"inode"` // 0 when unknown
 	With   []string `json:"with"`  // refs of the other containers in it
 	Strays []int    `json:"strays"`
+
+	// HostStrays are those of the strays that are in the host's namespace.
+	HostStrays []int `json:"host_strays"`
 }
 
 // DevShm tells whose /dev/shm a container sees.

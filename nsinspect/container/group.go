@@ -1,0 +1,251 @@
+package container
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// Role is what a process is to its container.
+type Role string
+
+// The roles of a process. The first four are also told by a cgroup path alone.
+const (
+	RoleNone    Role = ""        // a process of the host
+	RolePayload Role = "payload" // a process of the container
+	RoleMonitor Role = "monitor" // the engine's helper for one container, in host namespaces by design
+	RoleVMM     Role = "vmm"     // of Kata or Firecracker: the container runs in a guest kernel
+	RoleSetup   Role = "setup"   // runc's or crun's init before it has joined its namespaces
+	RoleSandbox Role = "sandbox" // in no container, and yet apart from the host
+)
+
+// group is a container in the making.
+type group struct {
+	ref      cgroup.Ref
+	outer    []cgroup.Ref
+	weak     bool // only the shape of a cgroup speaks for it
+	vmm      bool
+	members  []*Process
+	monitors []*Process
+	evidence []report.Evidence
+}
+
+// grouping is the membership of every process.
+type grouping struct {
+	facts  *Facts
+	groups []*group
+	byKey  map[string]*group
+	of     map[int]*group // by PID, members only
+
+	monitors []*Process // that a cgroup path tells
+}
+
+// groupUp puts the processes into containers: by cgroup, then by the engine
+// process that is the parent of what has no cgroup of its own.
+func groupUp(f *Facts) *grouping {
+	g := &grouping{facts: f, byKey: map[string]*group{}, of: map[int]*group{}}
+	for i := range f.Processes {
+		p := &f.Processes[i]
+		if !p.Zombie {
+			g.place(p)
+		}
+	}
+	g.attachMonitors()
+	g.moveMonitors()
+	g.dissolveWeak()
+	for i := range f.Processes {
+		p := &f.Processes[i]
+		if !p.Zombie && p.Detail != nil && g.of[p.PID] == nil && f.apart(p) {
+			g.placeByEngine(p)
+		}
+	}
+	g.groups = slices.DeleteFunc(g.groups, func(c *group) bool { return len(c.members) == 0 })
+	return g
+}
+
+// place puts a process where its cgroup says it belongs.
+func (g *grouping) place(p *Process) {
+	id := g.facts.identity(p)
+	ref, outer, role := id.Ref, id.Outer, id.Role
+	if role != cgroup.RolePayload && len(outer) > 0 {
+		// A helper's cgroup below a container's is a claim of whoever owns that
+		// container, and would hide a process from the verdict if it were believed.
+		ref, outer, role = outer[len(outer)-1], outer[:len(outer)-1], cgroup.RolePayload
+	}
+	switch role {
+	case cgroup.RolePayload, cgroup.RoleVMM:
+		c := g.group(ref, outer)
+		if len(c.evidence) == 0 {
+			c.evidence = append(c.evidence, report.Evidence{What: where(p, "cgroup"), Value: report.Text(id.Line), Expected: "names " + kindOf(ref)})
+			c.weak = id.Weak
+		}
+		c.vmm = c.vmm || role == cgroup.RoleVMM
+		g.join(c, p)
+	case cgroup.RoleMonitor:
+		g.monitors = append(g.monitors, p)
+	}
+}
+
+// attachMonitors gives the monitors to the containers that they name.
+func (g *grouping) attachMonitors() {
+	for _, p := range g.monitors {
+		ref := g.facts.identity(p).Ref
+		if c := g.named(ref.ID); c != nil && ref.Runtime == c.ref.Runtime {
+			c.monitors = append(c.monitors, p)
+		}
+	}
+}
+
+// named returns the outermost container with an id, nil if there is none.
+func (g *grouping) named(id string) *group {
+	i := slices.IndexFunc(g.groups, func(c *group) bool { return id != "" && c.ref.ID == id && len(c.outer) == 0 })
+	if i < 0 {
+		return nil
+	}
+	return g.groups[i]
+}
+
+func kindOf(ref cgroup.Ref) string {
+	if ref.Runtime == "" {
+		return "a container"
+	}
+	return "a container of " + ref.Runtime
+}
+
+func (g *grouping) join(c *group, p *Process) {
+	c.members = append(c.members, p)
+	g.of[p.PID] = c
+}
+
+// group returns the container of a name in a place, and makes it when it is new.
+// The place is part of it: whoever may write cgroups somewhere can give one the
+// name of somebody else's container.
+func (g *grouping) group(ref cgroup.Ref, outer []cgroup.Ref) *group {
+	key := strings.Join([]string{ref.Runtime, ref.ID, ref.Path}, "\x00")
+	for _, o := range outer {
+		key += "\x00" + o.Runtime + "\x00" + o.ID
+	}
+	if c := g.byKey[key]; c != nil {
+		return c
+	}
+	c := &group{ref: ref, outer: outer}
+	g.byKey[key] = c
+	g.groups = append(g.groups, c)
+	return c
+}
+
+// moveMonitors takes the engines' helpers out of the containers they watch over:
+// conmon in a pod's cgroup, libvirt_lxc in its container's. A process is believed
+// to be one only if nothing of it is apart from the host, if its command line is
+// an engine's, and if it is the parent of a member that is apart: a payload
+// cannot become the parent of its container's init.
+func (g *grouping) moveMonitors() {
+	for _, c := range g.groups {
+		parents := map[int]bool{}
+		for _, p := range c.members {
+			if p.Detail != nil && g.facts.apart(p) {
+				parents[p.Detail.PPID] = true
+			}
+		}
+		c.members = slices.DeleteFunc(c.members, func(p *Process) bool {
+			if !parents[p.PID] || p.engine == nil || g.facts.apart(p) {
+				return false
+			}
+			c.monitors = append(c.monitors, p)
+			delete(g.of, p.PID)
+			return true
+		})
+	}
+}
+
+// dissolveWeak gives up the containers for which only the shape of a cgroup
+// speaks, unless one of their processes is apart from the host, cannot be read,
+// or descends from an engine.
+func (g *grouping) dissolveWeak() {
+	for _, c := range g.groups {
+		if !c.weak || slices.ContainsFunc(c.members, func(p *Process) bool {
+			return g.facts.apart(p) || p.IPC == 0 || p.PIDNS == 0 || p.Mnt == 0 || g.engineAbove(p) != nil
+		}) {
+			continue
+		}
+		for _, p := range c.members {
+			delete(g.of, p.PID)
+		}
+		c.members = nil
+	}
+}
+
+// engineAbove returns the nearest ancestor that an engine runs for one
+// container, nil if there is none.
+func (g *grouping) engineAbove(p *Process) *Process {
+	for range maxDepth {
+		if p.Detail == nil {
+			return nil
+		}
+		p = g.facts.Find(p.Detail.PPID)
+		if p == nil {
+			return nil
+		}
+		if p.engine != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// placeByEngine finds the container of a process whose cgroup tells nothing: it
+// descends from a process that an engine runs for one container, and is not in
+// that process's mount namespace (the helpers of a rootless engine are).
+func (g *grouping) placeByEngine(p *Process) {
+	monitor := g.engineAbove(p)
+	if monitor == nil || monitor.engine.ID == "" || monitor.Mnt == p.Mnt {
+		return
+	}
+	e := monitor.engine
+	c := g.named(e.ID)
+	if c == nil {
+		c = g.group(cgroup.Ref{Runtime: e.Runtime, ID: e.ID}, nil)
+		c.evidence = append(c.evidence, engineEvidence(monitor))
+	}
+	if !slices.Contains(c.monitors, monitor) {
+		c.monitors = append(c.monitors, monitor)
+	}
+	g.join(c, p)
+}
+
+func engineEvidence(p *Process) report.Evidence {
+	return report.Evidence{
+		What:     where(p, "cmdline"),
+		Value:    report.Text(strings.Join(p.Detail.Cmdline, " ")),
+		Expected: "is " + p.engine.Runtime + "'s process for one container",
+	}
+}
+
+// init returns the container's first payload process: of those whose parent is
+// not a member, the one that started first.
+func (g *grouping) init(c *group) *Process {
+	var first *Process
+	for _, p := range c.members {
+		if p.Detail == nil || g.of[p.Detail.PPID] == c {
+			continue
+		}
+		if first == nil || p.Detail.StartTime < first.Detail.StartTime {
+			first = p // members are in the order of their PIDs, so the lower PID wins a tie
+		}
+	}
+	if first == nil {
+		return c.members[0]
+	}
+	return first
+}
+
+// where names a file of a process, as evidence does.
+func where(p *Process, file string) string {
+	if p.TID != 0 && file != "cmdline" {
+		return fmt.Sprintf("/proc/%d/task/%d/%s", p.PID, p.TID, file)
+	}
+	return fmt.Sprintf("/proc/%d/%s", p.PID, file)
+}

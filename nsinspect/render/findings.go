@@ -1,0 +1,121 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// shownEvidence and shownGaps are how many lines a table spends on what there
+// can be thousands of; -v shows all.
+const (
+	shownEvidence = 3
+	shownGaps     = 8
+)
+
+func (s Style) findings(w io.Writer, r *report.Report, v Verdict) {
+	infos := 0
+	for _, f := range r.Findings {
+		if f.Severity == "info" && !s.Verbose {
+			infos++
+			continue
+		}
+		s.finding(w, r, f, v)
+	}
+	if infos > 0 && !s.Quiet {
+		fmt.Fprintf(w, "%s of severity info not shown (-v shows all)\n", number(infos, "finding"))
+	}
+}
+
+func (s Style) finding(w io.Writer, r *report.Report, f report.Finding, v Verdict) {
+	severity := map[string]color{"critical": red, "high": red, "medium": yellow}[f.Severity]
+	controls := ""
+	if short := v.Short(f.Controls); short != "" {
+		controls = "  (" + short + ")"
+	}
+	waived := ""
+	if f.Waived != nil {
+		waived = "  waived: " + f.Waived.Reason
+	}
+	fmt.Fprintf(w, "%s  %s  %s  %s%s%s\n", s.paint(fmt.Sprintf("%-8s", f.Severity), severity), f.Rule,
+		s.paint(subject(r, f.Subject), bold), f.Title, controls, waived)
+	for i, e := range f.Evidence {
+		if i == shownEvidence && !s.Verbose {
+			fmt.Fprintf(w, "          and %d more (-v shows all)\n", len(f.Evidence)-i)
+			break
+		}
+		fmt.Fprintf(w, "          evidence: %s\n", evidence(r, e))
+	}
+	if s.Verbose {
+		for _, c := range f.Controls {
+			fmt.Fprintf(w, "          control: %s\n", strings.Join(slices.DeleteFunc([]string{c.Framework, c.Version, c.ID}, func(s string) bool { return s == "" }), " "))
+		}
+		if f.Remediation != "" {
+			fmt.Fprintf(w, "          to mend it: %s\n", f.Remediation)
+		}
+	}
+}
+
+// subject is a container's short ref and its name, or the subject as it is.
+func subject(r *report.Report, ref string) string {
+	for _, c := range r.Containers {
+		if c.Ref == ref {
+			if c.Name != "" {
+				return ShortRef(ref) + " (" + c.Name + ")"
+			}
+			return ShortRef(ref)
+		}
+	}
+	return ref
+}
+
+func evidence(r *report.Report, e report.Evidence) string {
+	line := e.What + " = " + e.Value
+	switch e.Value {
+	case fmt.Sprintf("ipc:[%d]", r.Baseline.IPC), fmt.Sprintf("pid:[%d]", r.Baseline.PIDNS):
+		return line + " = baseline"
+	}
+	if e.Expected != "" {
+		line += "  (" + e.Expected + ")"
+	}
+	return line
+}
+
+// gaps lists what could not be read, what of it leaves the verdict open, and
+// what to do about it.
+func (s Style) gaps(w io.Writer, r *report.Report, v Verdict) {
+	type key struct {
+		pid int
+		err string
+	}
+	var order []key
+	files := map[key][]string{}
+	for _, g := range r.Coverage.Gaps {
+		k := key{g.PID, g.Error}
+		if files[k] == nil {
+			order = append(order, k)
+		}
+		files[k] = append(files[k], g.File)
+	}
+	for i, k := range order {
+		if i == shownGaps && !s.Verbose {
+			fmt.Fprintf(w, "gap: and %d more (-v shows all)\n", len(order)-i)
+			break
+		}
+		where := strings.Join(files[k], ", ")
+		if k.pid != 0 {
+			where = fmt.Sprintf("PID %d: %s", k.pid, where)
+		}
+		fmt.Fprintf(w, "%s %s: %s\n", s.paint("gap:", dim), where, k.err)
+	}
+	for i, d := range v.Doubts {
+		if i == shownGaps && !s.Verbose {
+			fmt.Fprintf(w, "incomplete: and %d more (-v shows all)\n", len(v.Doubts)-i)
+			break
+		}
+		fmt.Fprintf(w, "%s %s\n", s.paint("incomplete:", yellow), d)
+	}
+}

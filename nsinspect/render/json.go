@@ -1,0 +1,65 @@
+package render
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// JSON writes any value of the contract as one indented document.
+func JSON(w io.Writer, v any) error {
+	return buffered(w, func(w io.Writer) {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		e.Encode(v) // the values hold nothing that cannot be encoded; the writer's error comes from Flush
+	})
+}
+
+// NDJSON writes a report as one object a line, each with its type: first the
+// scan itself (what was compared with what, and how much was read), then every
+// container, sandbox, ipc_namespace and finding.
+func NDJSON(w io.Writer, r *report.Report) error {
+	return buffered(w, func(w io.Writer) {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.Encode(scanLine{"scan", r.Schema, r.Tool, r.Started, r.DurationMS, r.Host, r.Baseline, r.Coverage})
+		for _, c := range r.Containers {
+			e.Encode(struct {
+				Type string `json:"type"`
+				report.Container
+			}{"container", c})
+		}
+		for _, s := range r.Sandboxes {
+			e.Encode(struct {
+				Type string `json:"type"`
+				report.Sandbox
+			}{"sandbox", s})
+		}
+		for _, n := range r.IPCNamespaces {
+			e.Encode(struct {
+				Type string `json:"type"`
+				report.IPCNamespace
+			}{"ipc_namespace", n})
+		}
+		for _, f := range r.Findings {
+			e.Encode(struct {
+				Type string `json:"type"`
+				report.Finding
+			}{"finding", f})
+		}
+	})
+}
+
+type scanLine struct {
+	Type       string          `json:"type"`
+	Schema     string          `json:"schema"`
+	Tool       report.Tool     `json:"tool"`
+	Started    time.Time       `json:"started"`
+	DurationMS float64         `json:"duration_ms"`
+	Host       report.Host     `json:"host"`
+	Baseline   report.Baseline `json:"baseline"`
+	Coverage   report.Coverage `json:"coverage"`
+}
