@@ -9,9 +9,12 @@
 package ipc
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
@@ -27,26 +30,67 @@ type Objects struct {
 // a kind (16 777 216 with ipcmni_extend) of about 250 bytes each.
 const maxFile = 64 << 20
 
-// Read reads /proc/sysvipc/{shm,sem,msg} in the IPC namespace of the calling
-// thread. The file function opens and reads one file below /proc, at most
-// limit bytes of it; it must do so on the thread that calls it.
-//
-// The error joins what went wrong with each file; the objects that could be
-// read are returned beside it. A kernel without System V IPC has none of the
-// files, which is an error too: nothing was seen to be empty.
-func Read(file func(name string, limit int) ([]byte, error)) (Objects, error) {
-	var o Objects
-	var errs [3]error
-	o.Shm, errs[0] = readList(file, "sysvipc/shm", ParseShm)
-	o.Sem, errs[1] = readList(file, "sysvipc/sem", ParseSem)
-	o.Msg, errs[2] = readList(file, "sysvipc/msg", ParseMsg)
-	return o, errors.Join(errs[:]...)
+// Errors is what went wrong with the parts of a namespace, one error a file.
+type Errors []error
+
+// Error returns all of them in one line.
+func (e Errors) Error() string {
+	var b strings.Builder
+	for i, err := range e {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(err.Error())
+	}
+	return b.String()
 }
 
-func readList[T any](file func(string, int) ([]byte, error), name string, parse func([]byte) ([]T, error)) ([]T, error) {
+// Unwrap makes errors.Is and errors.As look at each of them.
+func (e Errors) Unwrap() []error { return e }
+
+// errorsOf returns nil when all are nil.
+func errorsOf(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 0 {
+		return nil
+	}
+	return Errors(errs)
+}
+
+// List reads all objects of the IPC namespace with the inode want, on a
+// thread that is in it: see [namespace.Enter] for open, for what the context does, and
+// for what is needed. The file function is that of [ReadSysV].
+//
+// What could be read is returned beside an error of the type [Errors].
+func List(ctx context.Context, open func() (fd int, err error), want uint64, file func(name string, limit int) ([]byte, error)) (Objects, error) {
+	return namespace.Enter(ctx, open, want, func() (Objects, error) {
+		o, sysv := ReadSysV(file)
+		var posix error
+		o.Mqueue, posix = ReadMqueue()
+		return o, errorsOf(sysv, posix)
+	})
+}
+
+// ReadSysV reads /proc/sysvipc/{shm,sem,msg} in the IPC namespace of the
+// calling thread. The file function opens and reads one file below /proc, at most
+// limit bytes of it; it must do so on the thread that calls it.
+//
+// An error is of the type [Errors]; the objects that could be read are
+// returned beside it. A kernel without System V IPC has none of the files,
+// which is an error too: nothing was seen to be empty.
+func ReadSysV(file func(name string, limit int) ([]byte, error)) (Objects, error) {
+	var o Objects
+	var shm, sem, msg error
+	o.Shm, shm = readTable(file, "sysvipc/shm", ParseShm)
+	o.Sem, sem = readTable(file, "sysvipc/sem", ParseSem)
+	o.Msg, msg = readTable(file, "sysvipc/msg", ParseMsg)
+	return o, errorsOf(shm, sem, msg)
+}
+
+func readTable[T any](file func(string, int) ([]byte, error), name string, parse func([]byte) ([]T, error)) ([]T, error) {
 	b, err := file(name, maxFile)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return parse(b)
 }
