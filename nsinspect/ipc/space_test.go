@@ -1,0 +1,80 @@
+package ipc
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// space is an IPC namespace of a test's own, and a thread in it.
+type space struct {
+	inode uint64
+	fd    int // of the namespace
+	calls chan func()
+}
+
+// newSpace makes an IPC namespace. Nothing of it is left when the test ends:
+// the kernel removes the objects with the namespace.
+func newSpace(t testing.TB) *space {
+	t.Helper()
+	s := &space{calls: make(chan func())}
+	ready := make(chan error)
+	var live func()
+	live = func() {
+		runtime.LockOSThread() // for ever: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread would take the whole process's links along.
+			other := make(chan struct{})
+			go func() { defer close(other); live() }()
+			<-other
+			runtime.UnlockOSThread()
+			return
+		}
+		ready <- func() (err error) {
+			if err = unix.Unshare(unix.CLONE_NEWIPC); err != nil {
+				return err
+			}
+			if s.fd, err = unix.Open("/proc/thread-self/ns/ipc", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+				return err
+			}
+			var st unix.Stat_t
+			err = unix.Fstat(s.fd, &st)
+			s.inode = st.Ino
+			return err
+		}()
+		for call := range s.calls {
+			call()
+		}
+	}
+	go live()
+	if err := <-ready; err != nil {
+		close(s.calls)
+		if errors.Is(err, unix.EPERM) {
+			t.Skipf("cannot make an IPC namespace (needs root): %v", err)
+		}
+		t.Fatalf("unshare: %v", err)
+	}
+	t.Cleanup(func() { close(s.calls); unix.Close(s.fd) })
+	return s
+}
+
+// do runs f on the thread in the namespace.
+func (s *space) do(t testing.TB, f func() error) {
+	t.Helper()
+	done := make(chan error)
+	s.calls <- func() { done <- f() }
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open returns a new descriptor of the namespace, as [List] wants it.
+func (s *space) open() (int, error) {
+	return unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+}
+
+func procFile(name string, _ int) ([]byte, error) { return os.ReadFile(filepath.Join("/proc", name)) }
