@@ -66,6 +66,14 @@ func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
 	p.Record.Cgroup = index
 }
 
+// GiveUp notes that a visit failed for good, so that it is not asked for again.
+func (f *Facts) GiveUp(v Visit) {
+	if p := f.Find(v.PID); p != nil {
+		p.Asked = v.Want
+		p.failed = true
+	}
+}
+
 // Forget removes processes that have ended.
 func (f *Facts) Forget(pids map[int]bool) {
 	if len(pids) == 0 {

@@ -1,0 +1,264 @@
+package nsinspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
+	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/namespace"
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// survey is everything that was read of one host.
+type survey struct {
+	fs        *proc.FS
+	opt       Options
+	started   time.Time
+	cgroups   []string // the distinct contents, for the mode of the host
+	facts     container.Facts
+	judgement *container.Judgement
+
+	mu         sync.Mutex
+	vanished   int
+	unreadable map[int][]*proc.Error
+	gaps       []report.Gap // that are about no process
+}
+
+// secondLook is the pause before a process that looks exposed and has just
+// started is read again, and secondLooks is how often at most: together longer
+// than a runtime takes to put its process into its namespaces.
+const (
+	secondLook  = 100 * time.Millisecond
+	secondLooks = 30
+)
+
+// take reads a host: the hot pass, the cold pass, and again what was too young.
+func take(ctx context.Context, src Source, opt Options) (_ *survey, err error) {
+	s := &survey{opt: opt, started: time.Now(), unreadable: map[int][]*proc.Error{}}
+	if s.fs, err = src.open(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.facts.Baseline, err = namespace.FindBaseline(ctx, s.fs, opt.Baseline); err != nil {
+		return nil, err
+	}
+	if !s.fs.Procfs() {
+		s.facts.Baseline.Note = strings.TrimPrefix(s.facts.Baseline.Note+"; "+s.fs.Path()+" is not a live procfs", "; ")
+	}
+	s.progress("reading the processes")
+	snapshot, err := s.fs.Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.accept(snapshot)
+	s.findHost(ctx)
+	s.progress("reading the containers")
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	for range secondLooks {
+		again := s.judgement.Suspects(&s.facts, s.uptime())
+		if len(again) == 0 {
+			break
+		}
+		s.progress("looking again at processes that have just started")
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(secondLook):
+		}
+		s.visit(ctx, again)
+		if err := s.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *survey) close() { s.fs.Close() }
+
+func (s *survey) progress(what string) {
+	if s.opt.Progress != nil {
+		s.opt.Progress(what)
+	}
+}
+
+// accept takes over what the hot pass read.
+func (s *survey) accept(snapshot *proc.Snapshot) {
+	s.vanished = snapshot.Vanished
+	s.cgroups = snapshot.Cgroups
+	for _, e := range snapshot.Errors {
+		s.unreadable[e.PID] = append(s.unreadable[e.PID], e)
+	}
+	s.facts.Processes = make([]container.Process, len(snapshot.Records))
+	for i, r := range snapshot.Records {
+		s.facts.Processes[i].Record = r
+	}
+	s.facts.Identities = make([]cgroup.Identity, len(snapshot.Cgroups))
+	for i, content := range snapshot.Cgroups {
+		s.facts.Identities[i] = cgroup.Identify([]byte(content))
+		if _, err := cgroup.Parse([]byte(content)); err != nil {
+			s.badCgroup(int32(i), err)
+		}
+	}
+}
+
+// badCgroup records a cgroup file with lines that are not the kernel's as a gap
+// of each process that has it.
+func (s *survey) badCgroup(index int32, err error) {
+	for i := range s.facts.Processes {
+		if p := &s.facts.Processes[i]; p.Cgroup == index {
+			s.unreadable[p.PID] = append(s.unreadable[p.PID], &proc.Error{PID: p.PID, File: "cgroup", Kind: proc.BadData, Err: err})
+		}
+	}
+}
+
+// settle visits what the judgement asks for until it asks for nothing, and judges.
+func (s *survey) settle(ctx context.Context) error {
+	for {
+		visits := s.facts.Wanted()
+		if len(visits) == 0 {
+			s.judgement = container.Judge(&s.facts)
+			return nil
+		}
+		s.visit(ctx, visits)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// visit reads processes anew and replaces what was known of them. Those that
+// have ended meanwhile are forgotten.
+func (s *survey) visit(ctx context.Context, visits []container.Visit) {
+	details := make([]*proc.Detail, len(visits))
+	failures := make([]error, len(visits))
+	var next, group = make(chan int), sync.WaitGroup{}
+	for range min(runtime.GOMAXPROCS(0), len(visits)) {
+		group.Go(func() {
+			for i := range next {
+				details[i], failures[i] = s.fs.Visit(ctx, visits[i].PID, visits[i].Want)
+			}
+		})
+	}
+	for i := range visits {
+		next <- i
+	}
+	close(next)
+	group.Wait()
+
+	gone := map[int]bool{}
+	for i, v := range visits {
+		switch err := failures[i]; {
+		case err == nil:
+			s.unreadable[v.PID] = details[i].Errors
+			s.facts.Apply(details[i], v.Want)
+		case proc.KindOf(err) == proc.Gone:
+			gone[v.PID] = true
+			delete(s.unreadable, v.PID)
+		default:
+			var e *proc.Error
+			if !errors.As(err, &e) {
+				e = &proc.Error{PID: v.PID, Kind: proc.KindOf(err), Err: err}
+			}
+			s.unreadable[v.PID] = append(s.unreadable[v.PID], e)
+			s.facts.GiveUp(v)
+		}
+	}
+	s.vanished += len(gone)
+	s.facts.Forget(gone)
+}
+
+// findHost reads what tells a process with a root or a /dev/shm of its own from
+// the host's: from the baseline's process, or else from nsinspect's own if it is
+// in the same mount namespace.
+func (s *survey) findHost(ctx context.Context) {
+	f := &s.facts
+	f.Self = s.self()
+	for _, pid := range []int{f.Baseline.PID, f.Self} {
+		if pid == 0 {
+			continue
+		}
+		d, err := s.fs.Visit(ctx, pid, proc.WantRoot|proc.WantMountInfo)
+		if err != nil || f.Baseline.Mnt != 0 && d.Mnt != f.Baseline.Mnt {
+			continue
+		}
+		if f.HostRoot == (proc.FileID{}) {
+			f.HostRoot = d.Root
+		}
+		if f.HostShm == "" {
+			f.HostShm = container.DevShm(d.Mounts)
+		}
+	}
+}
+
+// self returns nsinspect's own PID as this /proc numbers it, 0 if it is not in it.
+func (s *survey) self() int {
+	target, err := s.fs.Link("self")
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(target)
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// uptime is the time since the host has started, in the ticks that the start of
+// a process is given in. A tree without it is no live host: nothing in it is young.
+func (s *survey) uptime() uint64 {
+	const forever = 1 << 62
+	b, err := s.fs.File("uptime", 128)
+	if err != nil || !s.fs.Procfs() {
+		return forever
+	}
+	seconds, _, _ := strings.Cut(string(b), " ")
+	up, err := strconv.ParseFloat(seconds, 64)
+	if err != nil {
+		return forever
+	}
+	return uint64(up * 100)
+}
+
+// coverage tells what was read and what was not.
+func (s *survey) coverage() report.Coverage {
+	c := report.Coverage{Processes: len(s.facts.Processes), Vanished: s.vanished}
+	pids := make([]int, 0, len(s.unreadable))
+	for pid, errs := range s.unreadable {
+		if len(errs) > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	for _, pid := range pids {
+		c.Unreadable++
+		for _, e := range s.unreadable[pid] {
+			c.Gaps = append(c.Gaps, report.Gap{PID: pid, File: e.File, Error: gapText(e), Decides: e.File == "cgroup" || e.File == ""})
+		}
+	}
+	c.Gaps = append(append(c.Gaps, s.judgement.Gaps...), s.gaps...)
+	c.Complete = len(c.Gaps) == 0
+	return c
+}
+
+func gapText(e *proc.Error) string {
+	text := e.Kind.String()
+	if e.Kind == proc.Failed || e.Kind == proc.BadData {
+		text = fmt.Sprintf("%s: %v", text, e.Err)
+	}
+	return report.Text(text)
+}
