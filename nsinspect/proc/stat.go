@@ -2,9 +2,11 @@ package proc
 
 import "bytes"
 
-// flagExiting is PF_EXITING of include/linux/sched.h: the task has begun to
-// die, and has lost its namespaces perhaps, but is not a zombie yet.
-const flagExiting = 0x4
+// Flags of a task, include/linux/sched.h.
+const (
+	flagExiting      = 0x4      // PF_EXITING: it dies, and may have lost its namespaces, but is not a zombie yet
+	flagKernelThread = 0x200000 // PF_KTHREAD
+)
 
 // parseLiveness reads from a /proc/PID/stat whether the task is dead or dying. The name in
 // parentheses is chosen by the process and may hold anything, so that the last parenthesis ends it.

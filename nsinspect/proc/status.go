@@ -18,8 +18,7 @@ type Status struct {
 	Threads                int
 	TracerPID              int // 0 if it is not traced
 	NoNewPrivs             bool
-	Seccomp                int  // 0 off, 1 strict, 2 filter; since Linux 3.8
-	Kthread                bool // a kernel thread, as far as the kernel says; since Linux 6.8
+	Seccomp                int // 0 off, 1 strict, 2 filter; since Linux 3.8
 }
 
 // parseStatus reads a /proc/PID/status. The Uid, Gid, Groups and CapEff lines must be there; the name
@@ -76,8 +75,6 @@ func parseStatus(text []byte) (*Status, bool) {
 			s.NoNewPrivs = string(value) == "1"
 		case "Seccomp":
 			s.Seccomp, good = parseInt(value)
-		case "Kthread":
-			s.Kthread = string(value) == "1"
 		}
 		if !good {
 			return nil, false

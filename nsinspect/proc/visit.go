@@ -40,6 +40,8 @@ type Detail struct {
 	PPID      int
 	StartTime uint64 // clock ticks after boot
 	Threads   int
+	// KernelThread: PF_KTHREAD is set, which no process can do for itself.
+	KernelThread bool
 
 	Status    *Status  // nil unless wanted and read
 	Cmdline   []string // hostile text; empty for kernel threads and zombies
@@ -205,6 +207,7 @@ func (p *Process) detail() (*Detail, error) {
 	}
 	d.Comm, d.PPID, d.StartTime, d.Threads = st.Comm, st.PPID, st.Starttime, st.NumThreads
 	d.State = st.State[0]
+	d.KernelThread = st.Flags&flagKernelThread != 0
 	return d, nil
 }
 

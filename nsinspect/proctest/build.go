@@ -24,6 +24,7 @@
 //	cmdline    command line, words separated by spaces (comm)
 //	ppid       parent (1; 0 for PID 1 and 2)
 //	state      R, S, Z, ... (S)
+//	kthread    1 for a kernel thread (0)
 //	start      clock ticks after boot (PID)
 //	uid gid    real, effective, saved, file system; one number for all four (0)
 //	groups     supplementary groups, separated by commas (none)
@@ -55,7 +56,7 @@ var initial = map[string]string{
 	"cgroup": "4026531835", "time": "4026531834", "mnt": "4026531832", "net": "4026531833",
 }
 
-var keys = "ipc pid mnt net uts user time cgroupns cgroup comm cmdline ppid state start uid gid groups caps bnd inh amb nspid nnp seccomp root cwd"
+var keys = "ipc pid mnt net uts user time cgroupns cgroup comm cmdline ppid state kthread start uid gid groups caps bnd inh amb nspid nnp seccomp root cwd"
 
 const allCaps = "000001ffffffffff"
 
@@ -242,13 +243,17 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 		strings.ReplaceAll(get("nspid", tid), ",", "\t"),
 		get("inh", "0000000000000000"), caps, caps, get("bnd", allCaps), get("amb", "0000000000000000"),
 		get("nnp", "0"), get("seccomp", "0"))
-	stat := fmt.Sprintf("%s (%s) %s %s %s %s 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %s 0 0 18446744073709551615"+
-		"%s\n", tid, comm, state, ppid, pid, pid, get("start", pid), strings.Repeat(" 0", 27))
+	flags := 0x400000 // PF_RANDOMIZE
+	if get("kthread", "0") == "1" {
+		flags = 0x200040 // PF_KTHREAD, PF_NOFREEZE
+	}
+	stat := fmt.Sprintf("%s (%s) %s %s %s %s 0 -1 %d 0 0 0 0 0 0 0 0 20 0 1 0 %s 0 0 18446744073709551615"+
+		"%s\n", tid, comm, state, ppid, pid, pid, flags, get("start", pid), strings.Repeat(" 0", 27))
 	cmdline := get("cmdline", comm)
 	if cmdline != "" {
 		cmdline = strings.ReplaceAll(cmdline, " ", "\x00") + "\x00"
 	}
-	if state == "Z" {
+	if state == "Z" || flags&0x200000 != 0 {
 		cmdline = ""
 	}
 	files := map[string]string{
