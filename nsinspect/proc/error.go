@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,7 +45,7 @@ func (k Kind) String() string {
 
 // Error is one file of one process that could not be read.
 type Error struct {
-	PID  int
+	PID  int    // 0 for what belongs to no process
 	File string // below /proc/PID, "" for the directory itself
 	Kind Kind
 	Err  error // the cause; an errno when the kernel gave one
@@ -52,24 +53,48 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string {
-	return fmt.Sprintf("/proc/%d/%s: %s: %v", e.PID, e.File, e.Kind, e.Err)
+	name := "/proc/" + e.File
+	if e.PID != 0 {
+		name = fmt.Sprintf("/proc/%d/%s", e.PID, e.File)
+	}
+	return fmt.Sprintf("%s: %s: %v", name, e.Kind, e.Err)
+}
+
+// newError says that a file of a process could not be read.
+func newError(pid int, file string, err error) *Error {
+	return &Error{PID: pid, File: file, Kind: KindOf(err), Err: err}
 }
 
 // Unwrap returns the cause, so that errors.Is(err, unix.EACCES) works.
 func (e *Error) Unwrap() error { return e.Err }
 
+// flaw is what is wrong with something that no errno tells of.
+type flaw struct {
+	kind  Kind
+	text  string
+	cause error // nil if there is none
+}
+
+func (f *flaw) Error() string { return f.text }
+func (f *flaw) Unwrap() error { return f.cause }
+
 // KindOf classifies an error of a read through an open process directory.
 func KindOf(err error) Kind {
 	var e *Error
+	var f *flaw
 	switch {
 	case errors.As(err, &e):
 		return e.Kind
+	case errors.As(err, &f):
+		return f.kind
 	case errors.Is(err, unix.ESRCH):
 		return Gone
 	case errors.Is(err, fs.ErrPermission): // EACCES and EPERM
 		return Hidden
 	case errors.Is(err, unix.ENOENT):
 		return Absent
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Blocked
 	}
 	return Failed
 }

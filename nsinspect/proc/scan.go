@@ -1,0 +1,203 @@
+package proc
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// batchSize is the buffer of one getdents64, and so how many processes (32
+// bytes each at most) a worker takes at a time.
+const batchSize = 4096
+
+// Scan reads every process: the hot pass. What cannot be read of one process is
+// in Snapshot.Errors. The error is for a context that ended, or for when there is
+// nothing useful to return: no process could be listed.
+//
+// Scan returns at once when the context ends. A worker that waits for an answer
+// of a file system which gives none is left behind.
+func (fs *FS) Scan(ctx context.Context) (*Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// A handle of its own has a position of its own, so that scans can overlap, and
+	// it stays open for as long as a worker needs it.
+	fd, err := openat(fs.fd, ".\x00", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", fs.path, err)
+	}
+	s := &scan{fd: fd, live: fs.live}
+	n := runtime.GOMAXPROCS(0)
+	s.workers.Store(int32(n))
+	results := make(chan *worker, n)
+	for range n {
+		go func() {
+			w := &worker{reader: newReader(s.live), index: map[string]int32{}}
+			s.work(w)
+			if s.workers.Add(-1) == 0 {
+				unix.Close(s.fd)
+			}
+			results <- w
+		}()
+	}
+	workers := make([]*worker, 0, n)
+	for range n {
+		select {
+		case w := <-results:
+			workers = append(workers, w)
+		case <-ctx.Done():
+			s.stop.Store(true)
+			return nil, ctx.Err()
+		}
+	}
+	snap := merge(workers)
+	if s.err != nil {
+		if len(snap.Records) == 0 {
+			return nil, fmt.Errorf("%s: %w", fs.path, s.err)
+		}
+		snap.Errors = slices.Insert(snap.Errors, 0, newError(0, "", s.err))
+	}
+	if len(snap.Records) == 0 && snap.Vanished == 0 {
+		return nil, fmt.Errorf("%s: no process in it", fs.path)
+	}
+	return snap, nil
+}
+
+// scan is what the workers of one scan share.
+type scan struct {
+	fd      int
+	live    bool
+	stop    atomic.Bool
+	workers atomic.Int32 // that are still running; the last one closes fd
+
+	list sync.Mutex // held while the directory is read
+	end  bool       // there is no more to list
+	err  error      // why listing ended early
+}
+
+// worker is what one goroutine has read.
+type worker struct {
+	*reader
+	batch    []byte
+	pids     []int32
+	records  [][]Record // a chunk a batch: no chunk is ever copied to grow it
+	index    map[string]int32
+	cgroups  []string
+	last     int32 // the cgroup of the process before
+	vanished int
+}
+
+// next lists the next batch into w.pids.
+func (s *scan) next(w *worker) bool {
+	s.list.Lock()
+	defer s.list.Unlock()
+	w.pids = w.pids[:0]
+	for len(w.pids) == 0 {
+		if s.end || s.stop.Load() {
+			return false
+		}
+		n, err := getdents(s.fd, w.batch)
+		if err != nil || n == 0 {
+			s.end, s.err = true, err
+			return false
+		}
+		var ok bool
+		if w.pids, ok = appendPIDs(w.pids, w.batch[:n]); !ok {
+			s.end, s.err = true, &flaw{kind: BadData, text: "malformed directory"}
+		}
+	}
+	return true
+}
+
+func (s *scan) work(w *worker) {
+	w.batch = make([]byte, batchSize)
+	w.last = -1
+	for s.next(w) {
+		chunk := make([]Record, 0, len(w.pids))
+		for _, pid := range w.pids {
+			if s.stop.Load() {
+				return
+			}
+			dir, err := openat(s.fd, w.name("", int(pid)), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+			if err != nil {
+				e := openError(int(pid), err)
+				if e.Kind == Gone {
+					w.vanished++
+					continue
+				}
+				w.errs = append(w.errs, e)
+				chunk = append(chunk, Record{PID: int(pid), Cgroup: -1})
+				continue
+			}
+			rec, ok := w.process(dir, int(pid))
+			unix.Close(dir)
+			if !ok {
+				w.vanished++
+				continue
+			}
+			if rec.Cgroup >= 0 {
+				rec.Cgroup = w.intern()
+			}
+			chunk = append(chunk, rec)
+		}
+		w.records = append(w.records, chunk)
+	}
+}
+
+// intern returns the number of the content in the worker's buffer.
+func (w *worker) intern() int32 {
+	content := w.buf[:w.cgroup]
+	if w.last >= 0 && string(content) == w.cgroups[w.last] {
+		return w.last
+	}
+	i, ok := w.index[string(content)]
+	if !ok {
+		i = int32(len(w.cgroups))
+		s := string(content)
+		w.cgroups = append(w.cgroups, s)
+		w.index[s] = i
+	}
+	w.last = i
+	return i
+}
+
+// merge makes one snapshot, which does not depend on who read what.
+func merge(workers []*worker) *Snapshot {
+	snap := &Snapshot{}
+	records := 0
+	for _, w := range workers {
+		snap.Cgroups = append(snap.Cgroups, w.cgroups...)
+		snap.Errors = append(snap.Errors, w.errs...)
+		snap.Vanished += w.vanished
+		for _, chunk := range w.records {
+			records += len(chunk)
+		}
+	}
+	slices.Sort(snap.Cgroups)
+	snap.Cgroups = slices.Compact(snap.Cgroups)
+	snap.Records = make([]Record, 0, records)
+	for _, w := range workers {
+		number := make([]int32, len(w.cgroups))
+		for i, c := range w.cgroups {
+			n, _ := slices.BinarySearch(snap.Cgroups, c)
+			number[i] = int32(n)
+		}
+		for _, chunk := range w.records {
+			for _, rec := range chunk {
+				if rec.Cgroup >= 0 {
+					rec.Cgroup = number[rec.Cgroup]
+				}
+				snap.Records = append(snap.Records, rec)
+			}
+		}
+	}
+	slices.SortFunc(snap.Records, func(a, b Record) int { return cmp.Compare(a.PID, b.PID) })
+	slices.SortStableFunc(snap.Errors, func(a, b *Error) int { return cmp.Compare(a.PID, b.PID) })
+	return snap
+}

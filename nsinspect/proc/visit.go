@@ -1,0 +1,336 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// Want says what a visit reads beyond the Record, the cgroup and the stat file.
+type Want uint
+
+// What a visit can read.
+const (
+	WantStatus    Want = 1 << iota // Detail.Status
+	WantCmdline                    // Detail.Cmdline; can block
+	WantRoot                       // Detail.Root; can block
+	WantUserNS                     // Detail.UserNS
+	WantCwd                        // Detail.Cwd
+	WantMountInfo                  // Detail.MountInfo; can block
+)
+
+// FileID names a file or directory of the running system: the device of its
+// file system and the inode.
+type FileID struct{ Dev, Ino uint64 }
+
+// Detail is what a visit reads of one process: all of it through one descriptor, or
+// while that descriptor vouched for the process.
+type Detail struct {
+	Record        // read anew; Record.Cgroup is -1
+	Cgroup string // the text of the cgroup file; "" also when it could not be read, see Errors
+
+	// From /proc/PID/stat. It is the leader's also when Record.TID speaks for the process; State is Z then.
+	Comm      string // hostile text
+	State     byte   // R, S, D, Z, ...; 0 if unknown
+	PPID      int
+	StartTime uint64 // clock ticks after boot
+	Threads   int
+	// KernelThread: PF_KTHREAD is set, which no process can do for itself.
+	KernelThread bool
+
+	Status    *Status  // nil unless wanted and read
+	Cmdline   []string // hostile text; empty for kernel threads and zombies
+	Root      FileID   // zero unless wanted and read
+	Cwd       string   // as the process sees it, hostile text
+	UserNS    uint64   // inode of ns/user; 0 unless wanted and read
+	MountInfo []Mount
+
+	Errors []*Error // what of it could not be read, in the order of their files
+}
+
+// Limits of files, in bytes.
+const (
+	statLimit      = 64 << 10
+	statusLimit    = 1 << 20  // 65536 groups (NGROUPS_MAX) of up to 11 characters fit
+	cmdlineLimit   = 1 << 20  // where the library stops reading
+	mountinfoLimit = 32 << 20 // fs.mount-max is 100 000
+)
+
+// Visit reads one process: the cold pass. The error is for a process of which nothing can be said, an *Error
+// of kind Gone, Hidden or Blocked mostly, or for a context that ended.
+//
+// What can block is read in goroutines of their own until FS.Deadline has passed; then it is an error of kind Blocked in
+// Detail.Errors, and the rest is returned.
+func (fs *FS) Visit(ctx context.Context, pid int, want Want) (*Detail, error) {
+	deadline, cancel := context.WithTimeout(ctx, fs.Deadline)
+	defer cancel()
+	d, err := fs.visit(deadline, pid, want)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return d, err
+}
+
+// calm is what the first part of a visit, which does not block on a procfs, returns.
+type calm struct {
+	view   *Process // of the process, or of the thread that speaks for it
+	detail *Detail
+}
+
+func (fs *FS) visit(ctx context.Context, pid int, want Want) (*Detail, error) {
+	if err := fs.crowded(); err != nil {
+		return nil, newError(pid, "", err)
+	}
+	c, err := within(ctx, fs, func() (calm, error) { return fs.visitCalm(pid, want) },
+		func(c calm) { c.view.Close() })
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			e = newError(pid, "", err)
+		}
+		return nil, e
+	}
+	d, view := c.detail, c.view
+	defer view.Close()
+
+	if d.Zombie {
+		want = 0 // its memory, mounts and directories are gone: that is no gap
+	}
+	// All questions are asked before the first answer is waited for, so that they share one deadline.
+	var answers []func()
+	if want&WantCmdline != 0 {
+		answers = append(answers, ask(ctx, view, d, "cmdline", view.cmdline, func(v []string) { d.Cmdline = v }))
+	}
+	if want&WantCwd != 0 {
+		answers = append(answers, ask(ctx, view, d, "cwd", view.cwd, func(v string) { d.Cwd = v }))
+	}
+	if want&WantMountInfo != 0 {
+		answers = append(answers, ask(ctx, view, d, "mountinfo", view.mountinfo, func(v []Mount) { d.MountInfo = v }))
+	}
+	if want&WantRoot != 0 {
+		answers = append(answers, ask(ctx, view, d, "root", view.root, func(v FileID) { d.Root = v }))
+	}
+	for _, answer := range answers {
+		answer()
+	}
+
+	// The end of the bracket: the descriptor still answers, so the number was the process's own throughout.
+	if err := view.Alive(); err != nil {
+		return nil, err
+	}
+	for _, e := range d.Errors {
+		if e.Kind == Gone {
+			return nil, e
+		}
+	}
+	slices.SortStableFunc(d.Errors, func(a, b *Error) int { return strings.Compare(a.File, b.File) })
+	return d, nil
+}
+
+// ask starts one read that can block, and returns the function that waits for it and sets the result.
+func ask[T any](ctx context.Context, view *Process, d *Detail, file string, read func() (T, error), set func(T)) func() {
+	type answer struct {
+		value T
+		err   error
+	}
+	c := make(chan answer, 1)
+	go func() {
+		v, err := wait(ctx, view, func() (v T, err error) {
+			defer contain(&err)
+			return read()
+		})
+		c <- answer{v, err}
+	}()
+	return func() {
+		a := <-c
+		if a.err != nil {
+			d.Errors = append(d.Errors, newError(view.PID, view.file(file), a.err))
+			return
+		}
+		set(a.value)
+	}
+}
+
+// visitCalm opens the process and reads what takes no lock of the target.
+func (fs *FS) visitCalm(pid int, want Want) (calm, error) {
+	p, err := fs.Process(pid)
+	if err != nil {
+		return calm{}, err
+	}
+	view := p
+	d, err := p.detail()
+	if err == nil && d.TID != 0 {
+		view, err = p.Thread(d.TID)
+		p.Close()
+	}
+	if err != nil {
+		if view != nil {
+			view.Close()
+		}
+		return calm{}, err
+	}
+	if want&WantStatus != 0 {
+		if d.Status, err = view.status(); err != nil {
+			d.Errors = append(d.Errors, newError(pid, view.file("status"), err))
+		}
+	}
+	if want&WantUserNS != 0 {
+		if d.UserNS, err = view.Namespace("user"); err != nil {
+			d.Errors = append(d.Errors, err.(*Error))
+		}
+	}
+	return calm{view, d}, nil
+}
+
+// detail reads the record, the cgroup's text and the stat file.
+func (p *Process) detail() (*Detail, error) {
+	r := newReader(p.fs.live)
+	rec, ok := r.process(p.fd, p.PID)
+	if !ok {
+		return nil, &Error{PID: p.PID, Kind: Gone, Err: unix.ESRCH}
+	}
+	d := &Detail{Record: rec}
+	if rec.Cgroup >= 0 {
+		d.Cgroup = string(r.buf[:r.cgroup])
+		d.Record.Cgroup = -1
+	}
+	d.Errors = r.errs
+	st, err := p.stat()
+	if err != nil {
+		d.Errors = append(d.Errors, newError(p.PID, "stat", err))
+		return d, nil
+	}
+	d.Comm, d.PPID, d.StartTime, d.Threads = st.Comm, st.PPID, st.Starttime, st.NumThreads
+	d.State = st.State[0]
+	d.KernelThread = st.Flags&flagKernelThread != 0
+	return d, nil
+}
+
+// stat calls the library, which opens the file by its path: only inside the bracket of a visit.
+func (p *Process) stat() (st procfs.ProcStat, err error) {
+	if err := p.harmless("stat", statLimit); err != nil {
+		return st, err
+	}
+	defer contain(&err)
+	proc, err := p.fs.library.Proc(p.PID)
+	if err != nil {
+		return st, err
+	}
+	if st, err = proc.Stat(); err != nil {
+		return st, parseError(err)
+	}
+	if len(st.State) != 1 || st.PPID < 0 {
+		return st, &flaw{kind: BadData, text: "not in the kernel's format"}
+	}
+	return st, nil
+}
+
+// cmdline calls the library, like stat.
+func (p *Process) cmdline() ([]string, error) {
+	if err := p.harmless("cmdline", cmdlineLimit-1); err != nil {
+		return nil, err
+	}
+	proc, err := p.fs.library.Proc(p.PID)
+	if err == nil && p.TID != 0 {
+		proc, err = proc.Thread(p.TID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	words, err := proc.CmdLine()
+	if err != nil {
+		return nil, parseError(err)
+	}
+	size := 0
+	for _, w := range words {
+		size += len(w) + 1
+	}
+	if size >= cmdlineLimit {
+		return nil, &flaw{kind: TooBig, text: "longer than the limit"}
+	}
+	return words, nil
+}
+
+// harmless makes sure that the library, which opens by path and follows links, will find a small regular
+// file. On a procfs the kernel sees to that.
+func (p *Process) harmless(name string, limit int) error {
+	if p.fs.live {
+		return nil
+	}
+	_, err := p.read(name, limit)
+	return err
+}
+
+// contain turns a panic of the library, which does not check everything that a
+// file of a tree that is no procfs can hold, into an error.
+func contain(err *error) {
+	if r := recover(); r != nil {
+		*err = &flaw{kind: BadData, text: fmt.Sprintf("not in the kernel's format: %v", r)}
+	}
+}
+
+// parseError gives an error of the library that has no errno in it the kind BadData.
+func parseError(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return err
+	}
+	return &flaw{kind: BadData, text: err.Error(), cause: err}
+}
+
+// status does not call the library: its ProcStatus lacks the groups and the seccomp mode, two readings
+// could be from before and after a setuid, and its NewStatus takes all memory on a forged list of CPUs.
+func (p *Process) status() (*Status, error) {
+	b, err := p.read("status", statusLimit)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := parseStatus(b)
+	if !ok {
+		return nil, &flaw{kind: BadData, text: "not in the kernel's format"}
+	}
+	return s, nil
+}
+
+func (p *Process) cwd() (string, error) { return p.Link("cwd") }
+
+func (p *Process) mountinfo() ([]Mount, error) {
+	b, err := p.read("mountinfo", mountinfoLimit)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := parseMountInfo(b)
+	if !ok {
+		return nil, &flaw{kind: BadData, text: "not in the kernel's format"}
+	}
+	return m, nil
+}
+
+// root identifies the root directory. In a tree that is no procfs the link may lead to
+// another place of the tree, and nowhere else.
+func (p *Process) root() (FileID, error) {
+	var st unix.Stat_t
+	if p.fs.live {
+		if err := unix.Fstatat(p.fd, "root", &st, unix.AT_NO_AUTOMOUNT); err != nil {
+			return FileID{}, err
+		}
+	} else {
+		fd, err := unix.Openat2(p.fs.fd, fmt.Sprintf("%d/%s", p.PID, p.file("root")), &unix.OpenHow{
+			Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+		})
+		if err != nil {
+			return FileID{}, notDirectory(err)
+		}
+		defer unix.Close(fd)
+		if err := unix.Fstat(fd, &st); err != nil {
+			return FileID{}, err
+		}
+	}
+	return FileID{Dev: uint64(st.Dev), Ino: st.Ino}, nil
+}
