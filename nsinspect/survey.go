@@ -187,7 +187,7 @@ func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 // in the same mount namespace.
 func (s *survey) findHost(ctx context.Context) {
 	f := &s.facts
-	f.Self = s.self()
+	f.Self = s.fs.Self()
 	for _, pid := range []int{f.Baseline.PID, f.Self} {
 		if pid == 0 {
 			continue
@@ -200,22 +200,9 @@ func (s *survey) findHost(ctx context.Context) {
 			f.HostRoot = d.Root
 		}
 		if f.HostShm == "" {
-			f.HostShm = container.DevShm(d.Mounts)
+			f.HostShm = container.DevShm(d.MountInfo)
 		}
 	}
-}
-
-// self returns nsinspect's own PID as this /proc numbers it, 0 if it is not in it.
-func (s *survey) self() int {
-	target, err := s.fs.Link("self")
-	if err != nil {
-		return 0
-	}
-	pid, err := strconv.Atoi(target)
-	if err != nil {
-		return 0
-	}
-	return pid
 }
 
 // uptime is the time since the host has started, in the ticks that the start of

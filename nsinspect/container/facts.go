@@ -17,6 +17,7 @@ type Process struct {
 	proc.Record
 	Detail *proc.Detail   // nil before the visit
 	Asked  proc.Want      // what the visit asked for
+	Failed bool           // the visit failed, and will again
 	engine *EngineProcess // what its command line says, once visited; nil if it is no engine's process
 }
 
@@ -70,7 +71,7 @@ func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
 func (f *Facts) GiveUp(v Visit) {
 	if p := f.Find(v.PID); p != nil {
 		p.Asked = v.Want
-		p.failed = true
+		p.Failed = true
 	}
 }
 
@@ -107,7 +108,7 @@ func (f *Facts) apart(p *Process) bool {
 func (f *Facts) Wanted() []Visit {
 	ask := map[int]proc.Want{}
 	want := func(p *Process, w proc.Want) {
-		if p.Detail == nil || w&^p.Asked != 0 {
+		if !p.Failed && (p.Detail == nil || w&^p.Asked != 0) {
 			ask[p.PID] |= w | p.Asked
 		}
 	}
@@ -148,3 +149,11 @@ func (f *Facts) Wanted() []Visit {
 
 // maxDepth bounds the walk to the ancestors: a forged tree can hold a loop.
 const maxDepth = 64
+
+// engineOf tells what the command line of a process says, when it is an engine's.
+func engineOf(d *proc.Detail) *EngineProcess {
+	if e, ok := Engine(d.Comm, "", d.Cmdline); ok {
+		return &e
+	}
+	return nil
+}

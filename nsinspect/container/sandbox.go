@@ -2,6 +2,7 @@ package container
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
@@ -95,14 +96,26 @@ func (f *Facts) devShm(p *Process) report.State {
 	switch {
 	case p.Mnt != 0 && p.Mnt == f.Baseline.Mnt:
 		return report.StateHost
-	case p.Asked&proc.WantMountInfo == 0 || !p.Detail.MountsRead || f.HostShm == "":
+	case p.Detail == nil || p.Detail.MountInfo == nil || f.HostShm == "":
 		return report.StateUnknown
 	}
-	switch p.Detail.DevShm {
+	switch DevShm(p.Detail.MountInfo) {
 	case "":
 		return report.StateNone
 	case f.HostShm:
 		return report.StateHost
 	}
 	return report.StatePrivate
+}
+
+// DevShm returns the device, "major:minor", of the file system that a process
+// sees at /dev/shm; "" when nothing is mounted there. The last of several mounts
+// on one place is the one that is seen.
+func DevShm(mounts []proc.Mount) string {
+	for _, m := range slices.Backward(mounts) {
+		if m.Point == "/dev/shm" {
+			return fmt.Sprintf("%d:%d", m.Major, m.Minor)
+		}
+	}
+	return ""
 }

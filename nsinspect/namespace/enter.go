@@ -176,3 +176,15 @@ func nsfsInode(fd int) (uint64, error) {
 	}
 	return st.Ino, nil
 }
+
+// OpenOf opens a namespace of a process through the process's directory. The
+// caller checks that it is the one it means, as the process may have ended and
+// its number may be somebody else's.
+func OpenOf(fs *proc.FS, pid int, kind string) (fd int, err error) {
+	p, err := fs.Process(pid)
+	if err != nil {
+		return -1, err
+	}
+	defer p.Close()
+	return unix.Openat(p.FD(), "ns/"+kind, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}

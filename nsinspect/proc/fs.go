@@ -191,3 +191,21 @@ func within[T any](ctx context.Context, fs *FS, f func() (T, error), discard fun
 	}
 	return none, context.Cause(ctx)
 }
+
+// Self returns the caller's own PID as this procfs numbers it, 0 when the caller
+// is not in the PID namespace that the procfs shows, or when it is no procfs.
+func (fs *FS) Self() int {
+	if !fs.live {
+		return 0
+	}
+	var buf [16]byte
+	n, err := readlinkat(fs.fd, "self", buf[:])
+	if err != nil {
+		return 0
+	}
+	pid, ok := parseDecimal(buf[:n])
+	if !ok {
+		return 0
+	}
+	return int(pid)
+}

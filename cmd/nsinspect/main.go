@@ -1,0 +1,20 @@
+// Command nsinspect tells which containers on this host share the host's IPC or
+// PID namespace, what they can reach through it, and how it knows.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// A reader that goes away must be an error of a write, not the silent end of
+	// the process by SIGPIPE.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

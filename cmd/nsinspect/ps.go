@@ -1,0 +1,39 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/render"
+)
+
+type psCmd struct {
+	All bool `short:"a" help:"Also the processes of the host."`
+}
+
+// Run lists processes.
+func (c *psCmd) Run(e *env) error {
+	list, err := nsinspect.Processes(e.ctx, e.source(), e.options())
+	if err != nil {
+		return err
+	}
+	switch e.Format {
+	case "json":
+		err = render.JSON(e.out, list)
+	case "ndjson":
+		lines := json.NewEncoder(e.out)
+		for _, p := range list.Processes {
+			if err = lines.Encode(p); err != nil {
+				break
+			}
+		}
+	default:
+		err = render.Processes(e.out, list, e.style(), c.All)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the list: %w", err)
+	}
+	e.hintRoot(list.Coverage)
+	return nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/audit"
+)
+
+// cli is the grammar. One file a command.
+type cli struct {
+	Proc     string           `placeholder:"DIR" help:"Read this directory instead of /proc; any tree in the shape of /proc is taken."`
+	Baseline string           `placeholder:"PID|INODES" help:"Compare with this process, or with these inodes (ipc,pid), instead of PID 1."`
+	Format   string           `short:"f" placeholder:"FORMAT" enum:"table,json,ndjson" default:"table" help:"table, json or ndjson (default: table)."`
+	Output   string           `short:"o" placeholder:"FILE" help:"Write to this file, whole or not at all."`
+	FailOn   string           `placeholder:"SEVERITY" enum:"critical,high,medium,low,info" default:"medium" help:"Exit with 1 on a finding of at least this severity: critical, high, medium, low or info (default: medium)."`
+	Timeout  time.Duration    `placeholder:"TIME" default:"2m" help:"Give up after this time (default: 2m)."`
+	NoColor  bool             `help:"No colours (they are used only on a terminal, and not when NO_COLOR is set)."`
+	Quiet    bool             `short:"q" help:"Findings only."`
+	Verbose  bool             `short:"v" help:"Everything: every gap, control and piece of evidence."`
+	Version  kong.VersionFlag `help:"Show the version and exit."`
+
+	Scan scanCmd `cmd:"" default:"withargs" help:"The verdict for each container (default command)."`
+	Ps   psCmd   `cmd:"" help:"Processes with container, role and namespaces."`
+}
+
+// env is what a command works with.
+type env struct {
+	*cli
+	ctx    context.Context
+	out    *output
+	stderr io.Writer
+	code   int
+}
+
+// exit is how kong's --help and --version end the run.
+type exit int
+
+// run is the whole program: nothing in it ends the process or looks at it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			e, ok := p.(exit)
+			if !ok {
+				panic(p)
+			}
+			code = int(e)
+		}
+	}()
+	t := nsinspect.Tool()
+	version := "nsinspect " + t.Version
+	if t.Commit != "" {
+		version += " (" + t.Commit + ")"
+	}
+	c := &cli{}
+	parser, err := kong.New(c, kong.Name("nsinspect"),
+		kong.Description("Tells which containers on this host share the host's IPC or PID namespace, what they can reach through it, and how it knows.\n\n"+
+			"Exit codes: 0 nothing found, 1 findings, 2 wrong usage or nothing could be read, 3 nothing found but not everything could be read."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exit(code)) }), kong.Vars{"version": version},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		panic(err) // the grammar above is wrong; no input can cause it
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return complain(stderr, usageError(err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	out, err := newOutput(c.Output, stdout)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	defer out.discard()
+	e := &env{cli: c, ctx: ctx, out: out, stderr: stderr}
+	if err := parsed.Run(e); err != nil {
+		return complain(stderr, err)
+	}
+	if err := out.commit(); err != nil {
+		return complain(stderr, err)
+	}
+	return e.code
+}
+
+// source is where --proc says that the facts are.
+func (e *env) source() nsinspect.Source {
+	return nsinspect.Source{Proc: e.Proc, AnyTree: e.Proc != ""}
+}
+
+func (e *env) options() nsinspect.Options {
+	return nsinspect.Options{Baseline: e.Baseline, Progress: e.progress()}
+}
+
+// complain is the voice of every failure: one line that says what is wrong and
+// what to do about it.
+func complain(stderr io.Writer, err error) int {
+	line := err.Error()
+	if hint := hintFor(err); hint != "" {
+		line += "; " + hint
+	}
+	fmt.Fprintf(stderr, "nsinspect: %s\n", safe(line))
+	return audit.ExitUsage
+}
+
+var errUsage = errors.New("see nsinspect --help")
+
+func usageError(err error) error { return fmt.Errorf("%w; %w", err, errUsage) }
