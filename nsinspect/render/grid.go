@@ -25,6 +25,7 @@ type column struct {
 	title string
 	right bool // numbers are aligned right
 	most  int  // runes that a cell may have; 0 for any number
+	tight bool // one space and not two before the next column
 }
 
 // cell is the text of one place of a grid and its colour.
@@ -72,7 +73,10 @@ func (s Style) grid(w io.Writer, columns []column, rows [][]cell) {
 		var line strings.Builder
 		for i, c := range row {
 			if i > 0 {
-				line.WriteString("  ")
+				line.WriteByte(' ')
+				if !columns[i-1].tight {
+					line.WriteByte(' ')
+				}
 			}
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c.text))
 			if columns[i].right {

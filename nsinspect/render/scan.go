@@ -77,7 +77,7 @@ func (s Style) containers(w io.Writer, r *report.Report) {
 		named = named || c.Name != "" || c.Image != ""
 		pods = pods || c.Pod.Name != "" || c.Pod.UID != ""
 	}
-	columns := []column{{title: " "}, {title: "RUNTIME"}, {title: "CONTAINER", most: 40}}
+	columns := []column{{title: " ", tight: true}, {title: "RUNTIME"}, {title: "CONTAINER", most: 40}}
 	if named {
 		columns = append(columns, column{title: "NAME", most: 40})
 	}
@@ -211,7 +211,7 @@ func (s Style) sandboxes(w io.Writer, r *report.Report) {
 		rows = append(rows, []cell{{text: " "}, {text: strconv.Itoa(b.Leader)}, {text: cmp.Or(b.Comm, "-")}, {text: cmp.Or(b.Name, "-")},
 			{text: strconv.Itoa(len(b.PIDs))}, {text: root}, state(b.IPC), state(b.PID)})
 	}
-	s.grid(w, []column{{title: " "}, {title: "SANDBOX", right: true}, {title: "COMM", most: 32}, {title: "UNIT", most: 48},
+	s.grid(w, []column{{title: " ", tight: true}, {title: "SANDBOX", right: true}, {title: "COMM", most: 32}, {title: "UNIT", most: 48},
 		{title: "PROCS", right: true}, {title: "ROOT"}, {title: "IPC"}, {title: "PID"}}, rows)
 	fmt.Fprintln(w)
 }
