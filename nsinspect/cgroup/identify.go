@@ -39,11 +39,11 @@ func FromLines(lines []Line) Identity {
 			best, line = c, l
 		}
 	}
+	best.ref.Path = line.Path[:best.end]
 	id := Identity{
 		Ref:    best.ref,
 		Role:   best.role,
 		Outer:  best.outer,
-		Path:   line.Path[:best.end],
 		Line:   line.Text,
 		Weak:   best.weak,
 		Labels: best.labels,
