@@ -117,6 +117,8 @@ func (f *Facts) Wanted() []Visit {
 		id := f.identity(p)
 		switch {
 		case p.Zombie:
+		case id.Role == cgroup.RoleApp:
+			want(p, proc.WantRoot)
 		case id.Role != cgroup.RoleNone || len(id.Outer) > 0:
 			want(p, 0)
 		case f.apart(p):
@@ -137,6 +139,13 @@ func (f *Facts) Wanted() []Visit {
 			if p.Detail == nil || p.Asked&proc.WantCmdline == 0 {
 				break
 			}
+		}
+	}
+	if len(ask) == 0 {
+		// Only now it is known who is whose init.
+		g := groupUp(f)
+		for _, c := range g.groups {
+			want(g.init(c), proc.WantMountInfo)
 		}
 	}
 	visits := make([]Visit, 0, len(ask))

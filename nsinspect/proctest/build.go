@@ -36,6 +36,7 @@
 //	seccomp    mode (0)
 //	root       name of a root directory; processes with the same name have the same (host)
 //	cwd        working directory (/)
+//	shm        what is mounted at /dev/shm: host, own, or - for nothing (host in the host's mount namespace, else own)
 //
 // stat, status, sysvipc/{shm,sem,msg}, sys/kernel/{osrelease,hostname} and
 // sys/kernel/random/boot_id are made too; any file can be given instead.
@@ -56,7 +57,7 @@ var initial = map[string]string{
 	"cgroup": "4026531835", "time": "4026531834", "mnt": "4026531832", "net": "4026531833",
 }
 
-var keys = "ipc pid mnt net uts user time cgroupns cgroup comm cmdline ppid state kthread start uid gid groups caps bnd inh amb nspid nnp seccomp root cwd"
+var keys = "ipc pid mnt net uts user time cgroupns cgroup comm cmdline ppid state kthread start uid gid groups caps bnd inh amb nspid nnp seccomp root cwd shm"
 
 const allCaps = "000001ffffffffff"
 
@@ -259,7 +260,7 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 	files := map[string]string{
 		"comm": comm + "\n", "status": status, "stat": stat, "cmdline": cmdline,
 		"maps":      "",
-		"mountinfo": "1 0 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n2 1 0:20 / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw\n",
+		"mountinfo": "1 0 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n" + devShm(get("shm", ""), get("mnt", "host")),
 	}
 	lines := values["cgroup"]
 	if len(lines) == 0 {
@@ -290,4 +291,19 @@ func four(ids string) string {
 		return strings.Join([]string{ids, ids, ids, ids}, "\t")
 	}
 	return strings.ReplaceAll(ids, ",", "\t")
+}
+
+// devShm is the line of a mountinfo file for /dev/shm.
+func devShm(which, mnt string) string {
+	if which == "" {
+		which = "own"
+		if mnt == "host" || mnt == initial["mnt"] {
+			which = "host"
+		}
+	}
+	minor := map[string]string{"host": "20", "own": mnt}[which]
+	if minor == "" {
+		return ""
+	}
+	return "2 1 0:" + minor + " / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw\n"
 }

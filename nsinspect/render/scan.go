@@ -209,7 +209,7 @@ func (s Style) sandboxes(w io.Writer, r *report.Report) {
 			root = "own"
 		}
 		rows = append(rows, []cell{{text: " "}, {text: strconv.Itoa(b.Leader)}, {text: cmp.Or(b.Comm, "-")}, {text: cmp.Or(b.Name, "-")},
-			{text: strconv.Itoa(len(b.PIDs))}, {text: root}, state(b.IPC), state(b.PID)})
+			{text: strconv.Itoa(len(b.PIDs))}, {text: root}, {text: string(b.IPC.State)}, {text: string(b.PID.State)}})
 	}
 	s.grid(w, []column{{title: " ", tight: true}, {title: "SANDBOX", right: true}, {title: "COMM", most: 32}, {title: "UNIT", most: 48},
 		{title: "PROCS", right: true}, {title: "ROOT"}, {title: "IPC"}, {title: "PID"}}, rows)
