@@ -1,0 +1,223 @@
+package nsinspect_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/proctest"
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// Ids of containers.
+const (
+	idA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	idB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	idC = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+	uid = "1c4e28ba-2fa1-41d2-883f-0016d3cca427"
+)
+
+// base is a host without containers.
+const base = `
+1 comm=systemd cgroup=0::/init.scope
+2 comm=kthreadd ppid=0 kthread=1
+40 comm=kdevtmpfs ppid=2 kthread=1 mnt=4026531862 root=devtmpfs
+500 comm=systemd-udevd mnt=4026532001 cgroup=0::/system.slice/systemd-udevd.service/udev
+`
+
+// TestStories goes through what has gone wrong elsewhere, and what somebody who
+// works against the reader would try: a tree, and what the report must say of
+// it, one line a container, sandbox and finding.
+func TestStories(t *testing.T) {
+	for _, s := range []struct {
+		story, tree string
+		want        []string
+	}{
+		{"a host without containers", "", nil},
+
+		// Whom others took for a container.
+		{"conmon has the container's id in its cgroup (tracee#5086, spire#4088)", `
+100 comm=conmon cgroup=0::/machine.slice/libpod-conmon-` + idA + `.scope
+101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/machine.slice/libpod-` + idA + `.scope/container`,
+			[]string{"podman:aaaaaaaaaaaa init=101 pids=[101] monitors=[100] ipc=private pid=private"}},
+		{"conmon of a container that has ended", "100 comm=conmon cgroup=0::/machine.slice/libpod-conmon-" + idA + ".scope", nil},
+		{"conmon sits in the pod's slice", `
+100 comm=conmon cgroup=0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1c4e28ba_2fa1_41d2_883f_0016d3cca427.slice/crio-conmon-` + idA + `.scope
+101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1c4e28ba_2fa1_41d2_883f_0016d3cca427.slice/crio-` + idA + `.scope`,
+			[]string{"cri-o:aaaaaaaaaaaa pod=" + uid + " init=101 pids=[101] monitors=[100] ipc=private pid=private"}},
+		{"lxc.monitor is of the host", `
+100 comm=lxc-start cgroup=0::/lxc.monitor.web
+101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/lxc.payload.web`,
+			[]string{"lxc:web init=101 pids=[101] monitors=[100] ipc=private pid=private"}},
+		{"nspawn's supervisor is of the host", `
+100 comm=systemd-nspawn cgroup=0::/machine.slice/systemd-nspawn@m2.service/supervisor
+101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/machine.slice/systemd-nspawn@m2.service/payload`,
+			[]string{"nspawn:m2 init=101 pids=[101] monitors=[100] ipc=private pid=private"}},
+		{"Kata's virtual machine is in the host's namespaces by design", `
+100 comm=qemu cgroup=0::/system.slice/kata_` + idA,
+			[]string{"kata:aaaaaaaaaaaa init=100 pids=[100] ipc=vm pid=vm"}},
+
+		// What others took for one.
+		{"mount units, sockets and scopes with hex in their names", `
+100 cgroup=0::/system.slice/var-lib-docker-containers-` + idA + `-shm.mount
+101 cgroup=0::/system.slice/docker.socket
+102 cgroup=0::/system.slice/run-r94482958114949c08d7b389b3d59967b.scope
+103 cgroup=0::/init.scope
+104 cgroup=0::/system.slice/docker-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.scope
+105 cgroup=0::/system.slice/docker-` + idA + `0.scope`, nil},
+		{"a daemon's own cgroup with 64 hex digits, and nothing apart from the host", "100 cgroup=0::/team/a/" + idA, nil},
+		{"the same with a mount namespace of its own", "100 mnt=9 cgroup=0::/team/a/" + idA,
+			[]string{"unknown:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=host exposed", "medium host-ipc unknown:aaaaaaaaaaaa", "medium host-pid unknown:aaaaaaaaaaaa"}},
+
+		// What belongs to a container.
+		{"below the container's own cgroup", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/system.slice/docker-` + idA + `.scope/init.scope
+101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/system.slice/docker-` + idA + `.scope/system.slice/foo.service`,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private pid=private"}},
+		{"Guaranteed pods have no QoS level", "100 ipc=7 pid=8 mnt=9 cgroup=0::/kubepods/pod" + uid + "/" + idA,
+			[]string{"unknown:aaaaaaaaaaaa pod=" + uid + " init=100 pids=[100] ipc=private pid=private"}},
+		{"only one controller names the container", "100 mnt=9 ipc=7 pid=8 cgroup=4:memory:/ cgroup=3:pids:/docker/" + idA + " cgroup=1:name=systemd:/ cgroup=0::/system.slice/containerd.service",
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private"}},
+
+		// The verdict.
+		{"host IPC", "100 pid=8 mnt=9 cgroup=0::/docker/" + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc docker:aaaaaaaaaaaa"}},
+		{"host PID", "100 ipc=8 mnt=9 cgroup=0::/docker/" + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=host exposed", "medium host-pid docker:aaaaaaaaaaaa"}},
+		{"two share one IPC namespace", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ipc=7 pid=10 mnt=11 cgroup=0::/docker/` + idB,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=shared+docker:bbbbbbbbbbbb pid=private",
+				"docker:bbbbbbbbbbbb init=101 pids=[101] ipc=shared+docker:aaaaaaaaaaaa pid=private", "info shared-ipc docker:aaaaaaaaaaaa"}},
+		{"inside one pod that is normal", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/kubepods/pod` + uid + `/` + idA + `
+101 ipc=7 pid=10 mnt=11 cgroup=0::/kubepods/pod` + uid + `/` + idB,
+			[]string{"unknown:aaaaaaaaaaaa pod=" + uid + " init=100 pids=[100] ipc=shared+unknown:bbbbbbbbbbbb pid=private",
+				"unknown:bbbbbbbbbbbb pod=" + uid + " init=101 pids=[101] ipc=shared+unknown:aaaaaaaaaaaa pid=private"}},
+		{"the host's /dev/shm in a private IPC namespace", "100 ipc=7 pid=8 mnt=9 shm=host cgroup=0::/docker/" + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private", "medium host-dev-shm docker:aaaaaaaaaaaa"}},
+
+		// Strays, hiding places and forgeries.
+		{"a process of the container went to the host's IPC namespace", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=100 ipc=host pid=8 mnt=9 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private!101 pid=private exposed", "high stray-ipc docker:aaaaaaaaaaaa"}},
+		{"a sandbox inside the container is no alarm", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=100 ipc=17 pid=18 mnt=19 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private pid=private"}},
+		{"its main thread has ended, and another one is in the host's IPC namespace", `
+100 state=Z ipc=- mnt=- pid=8 cgroup=0::/ ppid=1
+100/101 state=S ipc=host mnt=9 pid=8 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc docker:aaaaaaaaaaaa"}},
+		{"a zombie is nobody's", "100 state=Z ipc=- mnt=- pid=8 cgroup=0::/docker/" + idA, nil},
+		{"a payload calls its cgroup a monitor's", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=100 ipc=host pid=8 mnt=9 cgroup=0::/docker/` + idA + `/lxc.monitor.x`,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private!101 pid=private exposed", "high stray-ipc docker:aaaaaaaaaaaa"}},
+		{"a payload calls its cgroup a virtual machine's", "100 ipc=host pid=8 mnt=9 cgroup=0::/docker/" + idA + "/kata_" + idB,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc docker:aaaaaaaaaaaa"}},
+		{"a payload calls itself conmon", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=100 comm=conmon cmdline="/usr/bin/conmon -c ` + idA + `" cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private!101 pid=private!101 exposed", "high stray-ipc docker:aaaaaaaaaaaa", "high stray-pid docker:aaaaaaaaaaaa"}},
+		{"a container makes a cgroup with the id of another one", `
+100 ipc=7 pid=8 mnt=9 start=10 cgroup=0::/docker/` + idA + `
+101 ppid=100 ipc=7 pid=8 mnt=9 start=5 cgroup=0::/docker/` + idA + `/docker/` + idB + `
+102 ipc=host pid=10 mnt=11 start=20 cgroup=0::/docker/` + idB,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=shared+docker:bbbbbbbbbbbb@/docker/" + idA + "/docker/" + idB + " pid=shared+docker:bbbbbbbbbbbb@/docker/" + idA + "/docker/" + idB,
+				"docker:bbbbbbbbbbbb init=102 pids=[102] ipc=host pid=private exposed",
+				"docker:bbbbbbbbbbbb@/docker/" + idA + "/docker/" + idB + " outer=[docker:" + idA + "] init=101 pids=[101] ipc=shared+docker:aaaaaaaaaaaa pid=shared+docker:aaaaaaaaaaaa",
+				"medium host-ipc docker:bbbbbbbbbbbb", "info shared-ipc docker:aaaaaaaaaaaa", "info shared-pid docker:aaaaaaaaaaaa"}},
+		{"a user makes a cgroup with the id of somebody's container", `
+100 ipc=host pid=8 mnt=9 start=50 cgroup=0::/system.slice/docker-` + idA + `.scope
+101 ipc=17 pid=18 mnt=19 start=5 cgroup=0::/user.slice/user-1000.slice/user@1000.service/docker-` + idA + `.scope`,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=private exposed",
+				"docker:aaaaaaaaaaaa@/user.slice/user-1000.slice/user@1000.service/docker-" + idA + ".scope init=101 pids=[101] ipc=private pid=private",
+				"medium host-ipc docker:aaaaaaaaaaaa"}},
+
+		// Nesting.
+		{"docker in docker", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=100 ipc=7 pid=18 mnt=19 cgroup=0::/docker/` + idA + `/docker/` + idB,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=shared+docker:bbbbbbbbbbbb pid=private",
+				"docker:bbbbbbbbbbbb outer=[docker:" + idA + "] init=101 pids=[101] ipc=shared+docker:aaaaaaaaaaaa pid=private", "info shared-ipc docker:aaaaaaaaaaaa"}},
+
+		// The runtime from more than the path.
+		{"the shim tells that a pod is containerd's", `
+99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id ` + idC + ` -address /run/containerd/containerd.sock"
+100 ppid=99 ipc=7 pid=8 mnt=9 cgroup=0::/kubepods/burstable/pod` + uid + `/` + idA,
+			[]string{"containerd:aaaaaaaaaaaa pod=" + uid + " init=100 pids=[100] ipc=private pid=private"}},
+		{"podman --cgroups=disabled", `
+99 comm=conmon cmdline="/usr/bin/conmon --api-version 1 -c ` + idA + ` -u ` + idA + ` -r /usr/bin/crun -b /var/lib/containers/storage/overlay-containers/` + idA + `/userdata -n web" cgroup=0::/user.slice/user-0.slice/session-1.scope
+100 ppid=99 pid=8 mnt=9 root=image cgroup=0::/user.slice/user-0.slice/session-1.scope
+101 ppid=100 pid=8 mnt=9 root=image cgroup=0::/user.slice/user-0.slice/session-1.scope`,
+			[]string{"podman:aaaaaaaaaaaa init=100 pids=[100 101] monitors=[99] ipc=host pid=private exposed", "medium host-ipc podman:aaaaaaaaaaaa"}},
+
+		// Sandboxes.
+		{"a service with PrivateIPC=", "100 comm=svc ipc=7 mnt=9 cgroup=0::/system.slice/private.service",
+			[]string{"sandbox 100 private.service root=host ipc=private pid=host"}},
+		{"a service with PrivateTmp= is no sandbox", "100 comm=svc mnt=9 cgroup=0::/system.slice/tmp.service", nil},
+		{"a box with a hole in it", "100 comm=bwrap mnt=9 pid=8 root=box cgroup=0::/user.slice/user-0.slice/session-1.scope",
+			[]string{"sandbox 100 session-1.scope root=own ipc=host pid=private", "info sandbox-host-ns sandbox:100"}},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			r, err := nsinspect.Inspect(context.Background(), nsinspect.Source{Proc: proctest.Build(t, base+s.tree), AnyTree: true}, nsinspect.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := lines(r); !slices.Equal(got, s.want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(s.want, "\n\t"))
+			}
+		})
+	}
+}
+
+// lines is a report in short.
+func lines(r *report.Report) []string {
+	short := strings.NewReplacer(":"+idA, ":"+idA[:12], ":"+idB, ":"+idB[:12], ":"+idC, ":"+idC[:12])
+	var out []string
+	for _, c := range r.Containers {
+		l := short.Replace(c.Ref)
+		if c.Pod.UID != "" {
+			l += " pod=" + c.Pod.UID
+		}
+		if len(c.Outer) > 0 {
+			l += fmt.Sprintf(" outer=%v", c.Outer)
+		}
+		l += fmt.Sprintf(" init=%d pids=%v", c.Init, c.PIDs)
+		if len(c.Monitors) > 0 {
+			l += fmt.Sprintf(" monitors=%v", c.Monitors)
+		}
+		for _, n := range []struct {
+			kind string
+			ns   report.Namespace
+		}{{"ipc", c.IPC}, {"pid", c.PID}} {
+			l += " " + n.kind + "=" + string(n.ns.State)
+			for _, ref := range n.ns.With {
+				l += "+" + short.Replace(ref)
+			}
+			for _, pid := range n.ns.HostStrays {
+				l += fmt.Sprintf("!%d", pid)
+			}
+		}
+		if c.Exposed {
+			l += " exposed"
+		}
+		out = append(out, l)
+	}
+	for _, s := range r.Sandboxes {
+		root := "host"
+		if s.OwnRoot {
+			root = "own"
+		}
+		out = append(out, fmt.Sprintf("sandbox %d %s root=%s ipc=%s pid=%s", s.Leader, s.Name, root, s.IPC.State, s.PID.State))
+	}
+	for _, f := range r.Findings {
+		out = append(out, f.Severity+" "+f.Rule+" "+short.Replace(f.Subject))
+	}
+	return out
+}
