@@ -44,7 +44,7 @@ func (s *survey) host() report.Host {
 	}
 	if s.fs.Procfs() {
 		h.Source = "live"
-		h.CgroupMode = cgroup.Mode()
+		h.CgroupMode = cgroup.HostMode()
 	}
 	return h
 }

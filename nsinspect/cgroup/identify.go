@@ -20,17 +20,27 @@ func Identify(content []byte) Identity {
 	return FromLines(lines)
 }
 
+// Certain is [Identify] with no weak evidence: what to believe of a process
+// whose identity is weak when nothing else supports it. It is in the container
+// around, or in none.
+func Certain(content []byte) Identity {
+	lines, _ := Parse(content)
+	return identify(lines, recent{certain: true})
+}
+
 // FromLines is [Identify] for lines that have been parsed.
-//
-// No line is authoritative. On v1 the controllers stop at different depths, or
-// at "/"; runc before 1.1 left the v2 line of a hybrid host to the shim;
-// name=systemd may name conmon (runc#4620) or nothing at all, and can be there on
-// a pure v2 host. So all are read, and the one that says most counts.
 func FromLines(lines []Line) Identity {
+	return identify(lines, recent{})
+}
+
+// identify lets all lines speak, since none is authoritative, and the one that
+// says most counts. On v1 the controllers stop at different depths, or at "/";
+// runc before 1.1 left the v2 line of a hybrid host to the shim; name=systemd
+// may name conmon (runc#4620) or nothing at all, and can be there on a pure v2 host.
+func identify(lines []Line, seen recent) Identity {
 	if len(lines) == 0 {
 		return Identity{Role: RoleNone}
 	}
-	var seen recent
 	best, line := seen.claim(lines[0].Path), &lines[0]
 	for i := range lines[1:] {
 		l := &lines[i+1]
@@ -39,7 +49,6 @@ func FromLines(lines []Line) Identity {
 			best, line = c, l
 		}
 	}
-	best.ref.Path = line.Path[:best.end]
 	id := Identity{
 		Ref:    best.ref,
 		Role:   best.role,
@@ -77,6 +86,8 @@ func (l *Line) isSystemd() bool { return l.Controllers == "name=systemd" }
 // recent remembers what the last few paths said: a v1 file has a dozen lines
 // and two or three different paths.
 type recent struct {
+	certain bool // forms that are weak do not count
+
 	paths  [4]string
 	claims [4]claim
 	next   int
@@ -88,7 +99,7 @@ func (r *recent) claim(path string) claim {
 			return r.claims[i]
 		}
 	}
-	c := readPath(path)
+	c := readPath(path, r.certain)
 	r.paths[r.next], r.claims[r.next] = path, c
 	r.next = (r.next + 1) % len(r.paths)
 	return c
@@ -101,7 +112,6 @@ type claim struct {
 	weak   bool
 	outer  []Ref
 	labels map[string]string
-	end    int // the path up to here is the container's own cgroup
 }
 
 // compare is positive if c says more than other: first how many containers deep,

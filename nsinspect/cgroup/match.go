@@ -21,6 +21,7 @@ func (f *form) match(c *component) (string, bool) {
 	}
 	if !strings.HasPrefix(s, f.prefix) ||
 		f.dir != nil && !matchAny(f.dir, c.parent) ||
+		f.above != "" && c.above != f.above ||
 		f.root && !c.top ||
 		f.in != "" && c.in != f.in ||
 		f.child != "" && !matchStar(f.child, c.child) {
@@ -49,6 +50,9 @@ func (f *form) score() int {
 		score += 64 * len(f.suffix[0])
 	}
 	if f.dir != nil || f.in != "" {
+		score += 32
+	}
+	if f.above != "" {
 		score += 32
 	}
 	if f.slice != "" {

@@ -6,7 +6,7 @@ import (
 	"github.com/containerd/cgroups/v3"
 )
 
-// The modes of a host's cgroups.
+// The modes of a host's cgroups, in the report's words.
 const (
 	ModeUnified     = "unified"     // v2 only
 	ModeHybrid      = "hybrid"      // v1, and v2 beside it
@@ -14,9 +14,14 @@ const (
 	ModeUnavailable = "unavailable" // none, or none that can be seen
 )
 
-// Mode returns the mode of the running host, from the file systems at
-// /sys/fs/cgroup.
-func Mode() string {
+// HostMode returns how cgroups are mounted at /sys/fs/cgroup of this host, in
+// the report's words: unified (v2), hybrid, legacy (v1) or unavailable.
+//
+// It speaks for the mount namespace it is called in, and the first answer
+// stays: the library keeps it. It says nothing about captures and other hosts'
+// trees, and [Identify] does not ask it, since files do not keep to the mode: a
+// pure v2 host has a name=systemd line once something has mounted that hierarchy.
+func HostMode() string {
 	switch cgroups.Mode() {
 	case cgroups.Unified:
 		return ModeUnified

@@ -5,12 +5,12 @@ import "strings"
 // readPath walks a path from outside to inside. A component that the table
 // knows as a container makes the one found before it an outer one; a component
 // that it does not know belongs to the container it is below.
-func readPath(path string) claim {
+func readPath(path string, certain bool) claim {
 	// The kernel says so of a v2 cgroup that has been removed while a zombie is
 	// still in it (proc_cgroup_show). A v1 cgroup may really end so.
 	path = strings.TrimSuffix(path, " (deleted)")
 
-	w := walk{path: path, claim: claim{role: RoleNone}}
+	w := walk{path: path, certain: certain, claim: claim{role: RoleNone}}
 	for dots := true; w.next(); {
 		if dots = dots && w.name == ".."; dots || w.name == "" {
 			continue
@@ -23,9 +23,8 @@ func readPath(path string) claim {
 	}
 	switch {
 	case w.role != RoleNone:
-	case w.area != nil:
-		w.end = w.areaEnd
-		w.found(w.area, RoleMonitor, "", false)
+	case w.areaEnd > 0:
+		w.found(w.area, RoleMonitor, "", false, w.areaEnd)
 	default:
 		w.ref = Ref{Runtime: w.podRuntime, Pod: w.pod}
 		w.labels = w.podLabels
@@ -36,9 +35,10 @@ func readPath(path string) claim {
 // walk is where readPath is.
 type walk struct {
 	claim
-	path  string
-	pos   int // of the '/' after the component, or the end
-	depth int // of the component, from the root of the file or of the container around
+	path    string
+	certain bool
+	pos     int // of the '/' after the component, or the end
+	depth   int // of the component, from the root of the file or of the container around
 
 	component
 	row *runtime // of the container around
@@ -46,14 +46,15 @@ type walk struct {
 	pod, podRuntime string
 	podLabels       map[string]string
 
-	area    *runtime // the directory holds monitors of this row only
-	areaEnd int
+	area    *runtime // inside a directory that holds monitors of this row only
+	areaEnd int      // the end of the first component in it
 }
 
 // component is one component of a path with the neighbours that forms ask for.
 type component struct {
 	name   string
 	parent string // "" if there is none up to the container around
+	above  string // the parent's parent, likewise
 	in     string // the row of which the parent is a pod
 	top    bool   // the parent is the first component below the root
 	child  string
@@ -81,10 +82,12 @@ func componentAt(path string, pos int) (string, int) {
 }
 
 // isInner tells the cgroups that lie between a container's cgroup and the root
-// that the container sees. Sysbox puts one there for whichever engine it
-// serves (sysbox-runc libcontainer/cgroups/cgroups.go SyscontCgroupRoot).
+// that the container sees. Besides the row's own there are those of the two
+// OCI runtimes that any engine may run: crun's (src/libcrun/cgroup-systemd.c)
+// and sysbox-runc's (libcontainer/cgroups/cgroups.go SyscontCgroupRoot).
 func (w *walk) isInner() bool {
-	return w.row != nil && (contains(w.row.inner, w.name) || w.name == "syscont-cgroup-root")
+	return w.row != nil &&
+		(w.name == "container" || w.name == "syscont-cgroup-root" || contains(w.row.inner, w.name))
 }
 
 // step takes the component in.
@@ -94,25 +97,26 @@ func (w *walk) step() {
 	if w.oci != "" {
 		// The slice may be a pod's, and is no component of its own here.
 		slice := component{name: w.slice}
-		if row, f, id := slice.best(true); f != nil {
+		if row, f, id := slice.best(true, w.certain); f != nil {
 			w.podFound(row, id)
 		}
 	}
 
-	row, f, id := w.best(false)
-	podRow, podForm, podID := w.best(true)
+	row, f, id := w.best(false, w.certain)
+	podRow, podForm, podID := w.best(true, w.certain)
 	if podForm != nil && (f == nil || podForm.score() > f.score()) {
 		w.podFound(podRow, podID)
-		w.parent, w.in = w.name, podRow.name
+		w.above, w.parent, w.in = w.parent, w.name, podRow.name
 		return
 	}
-	for i := range runtimes {
-		if contains(runtimes[i].monitors, w.name) {
-			w.area, w.areaEnd = &runtimes[i], w.pos
-		}
+	if w.area == nil {
+		w.area = monitorsIn(w.name)
+	} else if w.areaEnd == 0 {
+		w.areaEnd = w.pos
 	}
-	if f == nil || f.role == RoleNone {
-		w.parent, w.in = w.name, ""
+	// An application inside a container is one of the container's processes.
+	if f == nil || f.role == RoleNone || f.role == RoleApp && w.role != RoleNone {
+		w.above, w.parent, w.in = w.parent, w.name, ""
 		return
 	}
 	if f.child != "" {
@@ -125,22 +129,24 @@ func (w *walk) step() {
 	if w.area != nil {
 		row, role = w.area, RoleMonitor
 	}
-	w.end = w.pos
-	w.found(row, role, id, f.weak)
+	w.found(row, role, id, f.weak, w.pos)
 }
 
 // found makes the component the innermost container, or monitor, so far. A
 // monitor or an application is no container around anything.
-func (w *walk) found(row *runtime, role Role, id string, weak bool) {
-	if w.role == RolePayload || w.role == RoleVMM {
+func (w *walk) found(row *runtime, role Role, id string, weak bool, end int) {
+	if w.inContainer() {
 		w.outer = append(w.outer, w.ref)
 	}
-	w.ref = Ref{Runtime: row.engine(), ID: id, Pod: w.pod}
+	w.ref = Ref{Runtime: row.engine(), ID: id, Pod: w.pod, Path: w.path[:end]}
 	w.role, w.weak, w.labels = role, weak, w.podLabels
 
-	w.row, w.depth, w.parent, w.in = row, 0, "", ""
+	w.row, w.depth = row, 0
+	w.above, w.parent, w.in = "", "", ""
 	w.pod, w.podRuntime, w.podLabels = "", "", nil
 }
+
+func (w *walk) inContainer() bool { return w.role == RolePayload || w.role == RoleVMM }
 
 func (w *walk) podFound(row *runtime, id string) {
 	if row.podLabel != "" {
@@ -152,7 +158,7 @@ func (w *walk) podFound(row *runtime, id string) {
 
 // best returns the most specific form that the component has, of containers or
 // of pods, and the id in it; a nil form if it has none.
-func (c *component) best(pods bool) (row *runtime, best *form, id string) {
+func (c *component) best(pods, certain bool) (row *runtime, best *form, id string) {
 	for i := range runtimes {
 		forms := runtimes[i].forms
 		if pods {
@@ -160,12 +166,25 @@ func (c *component) best(pods bool) (row *runtime, best *form, id string) {
 		}
 		for j := range forms {
 			f := &forms[j]
+			if certain && f.weak {
+				continue
+			}
 			if s, ok := f.match(c); ok && (best == nil || f.score() > best.score()) {
 				row, best, id = &runtimes[i], f, s
 			}
 		}
 	}
 	return row, best, id
+}
+
+// monitorsIn returns the row whose monitors a directory of this name holds.
+func monitorsIn(name string) *runtime {
+	for i := range runtimes {
+		if contains(runtimes[i].monitors, name) {
+			return &runtimes[i]
+		}
+	}
+	return nil
 }
 
 // unitOf returns the innermost systemd unit that a file names, as systemd calls

@@ -39,7 +39,8 @@ type form struct {
 	oci, slice string
 
 	dir   []string // the parent is one of these; a trailing * stands for any rest
-	root  bool     // and that parent is the first component below the root of the file or of the container around
+	above string   // and that parent's parent is this one
+	root  bool     // and the parent is the first component below the root of the file or of the container around
 	in    string   // the parent is a pod of the row of this name
 	child string   // the next component is this one, * as above; for a container it is part of its own cgroup
 
@@ -87,8 +88,8 @@ var runtimes = []runtime{{
 		{prefix: "crio-", suffix: scopeOrDir, id: hex64},
 		{oci: "crio", id: entry},
 		{prefix: "crio-conmon-", suffix: scopeOrDir, id: hex64, role: RoleMonitor},
+		{prefix: "crio-pull-image-", suffix: scope, id: hex64, role: RoleNone}, // separate_pull_cgroup
 	},
-	inner:  []string{"container"}, // crun
 	source: "cri-o internal/config/cgmgr; crun#35; observed",
 }, {
 	name: "podman",
@@ -107,7 +108,6 @@ var runtimes = []runtime{{
 		{id: hex64, child: "libpod-*"}, // --cgroup-parent with cgroupfs
 		{id: hex64, child: "conmon"},
 	},
-	inner:  []string{"container"}, // crun
 	source: "podman libpod/oci_conmon_linux.go, libpod/runtime_pod_linux.go, libpod/container_internal_linux.go; observed",
 }, {
 	name: "buildah",
@@ -116,7 +116,6 @@ var runtimes = []runtime{{
 		{prefix: "runc-", suffix: scope, id: buildahID},
 		{id: buildahID},
 	},
-	inner:  []string{"container"},
 	source: "buildah run_linux.go; observed",
 }, {
 	name: "buildkit",
@@ -144,7 +143,6 @@ var runtimes = []runtime{{
 		{prefix: "crun-", suffix: scope, id: unitName},
 		{oci: "crun", id: entry},
 	},
-	inner:  []string{"container"},
 	source: "crun src/libcrun/cgroup-systemd.c; observed",
 }, {
 	name: "youki",
@@ -185,6 +183,7 @@ var runtimes = []runtime{{
 		{prefix: `machine-lxc\x2d`, suffix: scope, id: libvirtName},
 		{prefix: "lxc-", suffix: []string{".libvirt-lxc"}, id: libvirtName},
 		{suffix: []string{".libvirt-lxc"}, id: anyName},
+		{above: "libvirt", dir: []string{"lxc"}, id: entry},
 	},
 	inner:  []string{"libvirt"},
 	source: "libvirt src/util/virsystemd.c virSystemdMakeScopeName, src/util/vircgroup.c virCgroupNewDomainPartition; observed",
@@ -195,7 +194,8 @@ var runtimes = []runtime{{
 }, {
 	name: "garden",
 	forms: []form{
-		{dir: []string{"garden", "good", "bad"}, id: guid},
+		{dir: []string{"garden"}, id: guid},
+		{above: "garden", dir: []string{"good", "bad"}, id: guid},
 		{id: shortGUID, weak: true}, // some controllers have no parent
 	},
 	source: "cloudfoundry/guardian gardener, rundmc/cgroups; concourse#3613",
@@ -217,6 +217,7 @@ var runtimes = []runtime{{
 	},
 	pods: []form{
 		{dir: []string{"ecs"}, id: ecsTask},
+		{above: "ecs", id: ecsTask}, // ecs/CLUSTER/TASK
 		{prefix: "ecstasks-", suffix: []string{".slice"}, id: ecsTask},
 	},
 	podLabel: "ecs.task",
