@@ -86,7 +86,7 @@ func (fs *FS) File(name string, limit int) ([]byte, error) {
 		}
 		return b, nil
 	}
-	fd, err := openat(fs.fd, name+"\x00", flags)
+	fd, err := openat(false, fs.fd, name+"\x00", flags)
 	if err != nil {
 		return nil, newError(0, name, err)
 	}
@@ -125,7 +125,7 @@ func openParent(dir int, name string) (int, error) {
 		if !more {
 			return at, nil
 		}
-		fd, err := openat(at, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		fd, err := openat(false, at, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if at != dir {
 			unix.Close(at)
 		}

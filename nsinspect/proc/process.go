@@ -26,7 +26,7 @@ type Process struct {
 
 // Process opens a process. A process that does not exist is Gone.
 func (fs *FS) Process(pid int) (*Process, error) {
-	fd, err := openat(fs.fd, strconv.Itoa(pid)+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := openat(false, fs.fd, strconv.Itoa(pid)+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, openError(pid, err)
 	}
@@ -113,7 +113,7 @@ func (p *Process) Namespace(name string) (uint64, error) {
 		kind = "time"
 	}
 	var buf [linkSize]byte
-	ino, err := readNamespace(p.fd, file+"\x00", kind, buf[:])
+	ino, err := readNamespace(false, p.fd, file+"\x00", kind, buf[:])
 	if err != nil {
 		return 0, p.fail(file, err)
 	}
@@ -124,8 +124,8 @@ func (p *Process) Namespace(name string) (uint64, error) {
 const linkSize = 64
 
 // readNamespace reads and parses one namespace link.
-func readNamespace(dir int, path, kind string, buf []byte) (uint64, error) {
-	n, err := readlinkat(dir, path, buf)
+func readNamespace(quick bool, dir int, path, kind string, buf []byte) (uint64, error) {
+	n, err := readlinkat(quick, dir, path, buf)
 	if err != nil {
 		return 0, linkError(err)
 	}
@@ -147,7 +147,7 @@ func linkError(err error) error {
 // Link returns the target of a symbolic link of at most 4096 bytes, such as "cwd".
 func (p *Process) Link(name string) (string, error) {
 	buf := make([]byte, unix.PathMax+1)
-	n, err := readlinkat(p.fd, name+"\x00", buf)
+	n, err := readlinkat(false, p.fd, name+"\x00", buf)
 	if err != nil {
 		return "", p.fail(name, linkError(err))
 	}
@@ -171,7 +171,7 @@ func (p *Process) read(name string, limit int) ([]byte, error) {
 	if !p.fs.live {
 		return readBelow(p.fd, name, limit)
 	}
-	fd, err := openat(p.fd, name+"\x00", unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := openat(false, p.fd, name+"\x00", unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return nil, err
 	}
@@ -237,29 +237,29 @@ func (p *Process) Thread(tid int) (*Process, error) {
 // openThread opens the directory of a thread.
 func openThread(dir, tid int, live bool) (int, error) {
 	if !live {
-		task, err := openat(dir, "task\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		task, err := openat(false, dir, "task\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if err != nil {
 			return -1, notDirectory(err)
 		}
 		defer unix.Close(task)
-		fd, err := openat(task, strconv.Itoa(tid)+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		fd, err := openat(false, task, strconv.Itoa(tid)+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if err != nil {
 			return -1, notDirectory(err)
 		}
 		return fd, nil
 	}
-	return openat(dir, "task/"+strconv.Itoa(tid)+"\x00", unix.O_PATH|unix.O_DIRECTORY)
+	return openat(false, dir, "task/"+strconv.Itoa(tid)+"\x00", unix.O_PATH|unix.O_DIRECTORY)
 }
 
 // listPIDs appends the numbers that name entries of a directory.
 func listPIDs(dir int, path string, pids []int32, buf []byte) ([]int32, error) {
-	fd, err := openat(dir, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := openat(false, dir, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return pids, notDirectory(err)
 	}
 	defer unix.Close(fd)
 	for {
-		n, err := getdents(fd, buf)
+		n, err := getdents(false, fd, buf)
 		if err != nil || n == 0 {
 			return pids, err
 		}

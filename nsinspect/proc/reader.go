@@ -53,7 +53,7 @@ func (r *reader) process(dir, pid int) (rec Record, ok bool) {
 	rec = Record{PID: pid, Cgroup: -1}
 	mark := len(r.errs)
 	var err error
-	rec.IPC, err = readNamespace(dir, pathIPC, "ipc", r.link[:])
+	rec.IPC, err = readNamespace(r.live, dir, pathIPC, "ipc", r.link[:])
 	switch {
 	case err == nil:
 		ok = r.rest(dir, "", &rec)
@@ -74,10 +74,10 @@ func (r *reader) process(dir, pid int) (rec Record, ok bool) {
 // false when it has ended.
 func (r *reader) rest(dir int, prefix string, rec *Record) bool {
 	var err error
-	if rec.PIDNS, err = readNamespace(dir, pathPID, "pid", r.link[:]); err != nil && !r.tolerate(rec.PID, prefix, "ns/pid", err) {
+	if rec.PIDNS, err = readNamespace(r.live, dir, pathPID, "pid", r.link[:]); err != nil && !r.tolerate(rec.PID, prefix, "ns/pid", err) {
 		return false
 	}
-	if rec.Mnt, err = readNamespace(dir, pathMnt, "mnt", r.link[:]); err != nil && !r.tolerate(rec.PID, prefix, "ns/mnt", err) {
+	if rec.Mnt, err = readNamespace(r.live, dir, pathMnt, "mnt", r.link[:]); err != nil && !r.tolerate(rec.PID, prefix, "ns/mnt", err) {
 		return false
 	}
 	return r.readCgroup(dir, prefix, rec)
@@ -105,7 +105,7 @@ func (r *reader) readCgroup(dir int, prefix string, rec *Record) bool {
 func (r *reader) file(dir int, path string, limit int) (n int, err error) {
 	var fd int
 	if r.live {
-		fd, err = openat(dir, path, unix.O_RDONLY)
+		fd, err = openat(true, dir, path, unix.O_RDONLY)
 	} else {
 		fd, err = openRegular(dir, path[:len(path)-1])
 	}
@@ -113,7 +113,7 @@ func (r *reader) file(dir int, path string, limit int) (n int, err error) {
 		return 0, err
 	}
 	r.buf, n, err = readAll(fd, r.buf, limit, r.live)
-	unix.Close(fd)
+	closeFD(r.live, fd)
 	return n, err
 }
 
@@ -160,7 +160,7 @@ func (r *reader) leaderless(dir int, missing error, rec *Record) bool {
 		r.fail(rec.PID, "task", &flaw{kind: Absent, text: "its threads came and went", cause: missing})
 	}
 	// What is left of the leader.
-	if rec.PIDNS, err = readNamespace(dir, pathPID, "pid", r.link[:]); err != nil {
+	if rec.PIDNS, err = readNamespace(r.live, dir, pathPID, "pid", r.link[:]); err != nil {
 		rec.PIDNS = 0
 		if !errors.Is(err, unix.ENOENT) && !r.tolerate(rec.PID, "", "ns/pid", err) {
 			return false
@@ -200,7 +200,7 @@ func (r *reader) threads(dir int, rec *Record) (found, moving, alive bool) {
 			continue
 		}
 		got, gone := r.thread(fd, prefix, rec)
-		unix.Close(fd)
+		closeFD(r.live, fd)
 		if got {
 			rec.TID = int(tid)
 			return true, false, true
@@ -212,7 +212,7 @@ func (r *reader) threads(dir int, rec *Record) (found, moving, alive bool) {
 
 // thread reads one thread. got: it has namespaces. gone: it is no longer there.
 func (r *reader) thread(dir int, prefix string, rec *Record) (got, gone bool) {
-	ipc, err := readNamespace(dir, pathIPC, "ipc", r.link[:])
+	ipc, err := readNamespace(r.live, dir, pathIPC, "ipc", r.link[:])
 	if err == nil {
 		rec.IPC = ipc
 		mark := len(r.errs)
