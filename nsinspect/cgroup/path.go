@@ -94,7 +94,7 @@ func (w *walk) isInner() bool {
 func (w *walk) step() {
 	w.top = w.depth == 2
 	w.slice, w.oci, w.last = splitOCI(w.name)
-	if w.oci != "" {
+	if w.slice != "" {
 		// The slice may be a pod's, and is no component of its own here.
 		slice := component{name: w.slice}
 		if row, f, id := slice.best(true, w.certain); f != nil {

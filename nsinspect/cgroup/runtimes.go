@@ -123,7 +123,6 @@ var runtimes = []runtime{{
 		{dir: []string{"buildkit"}, id: base36},
 		// The systemd driver of a dockerd with BuildKit inside, whose executor runs runc in cgroupfs mode.
 		{oci: "docker", id: base36},
-		{oci: "buildkit", id: entry},
 	},
 	source: "buildkit executor/oci/spec.go; observed",
 }, {
@@ -242,7 +241,6 @@ var runtimes = []runtime{{
 	forms: []form{
 		{prefix: "apptainer-", suffix: scope, id: number},
 		{dir: []string{"apptainer"}, id: number},
-		{oci: "apptainer", id: entry},
 	},
 	source: "apptainer internal/pkg/cgroups/manager_linux.go: the id is a pid",
 }, {
@@ -251,15 +249,12 @@ var runtimes = []runtime{{
 		{prefix: "singularity-", suffix: scope, id: number},
 		{prefix: "singularity-oci-", suffix: scope, id: unitName},
 		{dir: []string{"singularity"}, id: number},
-		{oci: "singularity", id: entry},
-		{oci: "singularity-oci", id: entry},
 	},
 	source: "sylabs/singularity internal/pkg/cgroups/util.go DefaultPathForPid, internal/pkg/runtime/launcher/oci",
 }, {
 	name: "flatpak",
 	forms: []form{
 		{prefix: "app-flatpak-", suffix: scope, id: flatpak, role: RoleApp},
-		{prefix: "flatpak-", suffix: scope, id: flatpak, role: RoleApp},
 	},
 	source: "flatpak common/flatpak-run-cgroup.c flatpak_run_in_transient_unit",
 }, {

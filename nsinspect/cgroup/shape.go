@@ -26,7 +26,7 @@ var (
 	podmanPod = shape{readPodmanPod, true}
 	nomadTask = shape{only(isNomadTask), true}
 	buildahID = shape{only(isBuildahID), true}
-	bpmID     = shape{only(isBPMID), false}
+	bpmID     = shape{only(isBPMID), true}
 	tailHex64 = shape{readTailHex64, true}
 	conmonOf  = shape{readConmonOf, true}
 	flatpak   = shape{readFlatpak, true}

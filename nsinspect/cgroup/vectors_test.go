@@ -44,6 +44,10 @@ func (w wantRef) is(r Ref) bool {
 	return slices.Contains(w.Runtime, r.Runtime) && w.ID == r.ID && w.Pod == r.Pod
 }
 
+func (w want) matches(id Identity) bool {
+	return w.is(id.Ref) && id.Role == w.Role && slices.EqualFunc(w.Outer, id.Outer, wantRef.is)
+}
+
 func readVectors(tb testing.TB) []vector {
 	tb.Helper()
 	f, err := os.Open("../../testdata/vectors/cgroup.jsonl")
@@ -83,7 +87,7 @@ func TestVectors(t *testing.T) {
 func checkVector(t *testing.T, content string, w want) {
 	t.Helper()
 	id := Identify([]byte(content))
-	if !w.is(id.Ref) || id.Role != w.Role || !slices.EqualFunc(w.Outer, id.Outer, wantRef.is) {
+	if !w.matches(id) {
 		t.Errorf("content:\n%s got %+v %s outer %+v\nwant %+v", content, id.Ref, id.Role, id.Outer, w)
 	}
 	if err := check(content, id); err != nil {
