@@ -1,8 +1,8 @@
-package ipc
+package locale
 
 import (
 	"bytes"
-	"math"
+	"strconv"
 )
 
 // ParseNames reads the content of /etc/passwd or /etc/group: the name of each
@@ -17,7 +17,7 @@ func ParseNames(b []byte) map[uint32]string {
 		if len(fields) < 3 || len(fields[0]) == 0 || bytes.IndexByte([]byte("#+-"), fields[0][0]) >= 0 {
 			continue
 		}
-		id, err := number(fields[2], math.MaxUint32)
+		id, err := strconv.ParseUint(string(fields[2]), 10, 32)
 		if err != nil {
 			continue
 		}
