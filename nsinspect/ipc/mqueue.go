@@ -16,11 +16,11 @@ import (
 // fs.mqueue.queues_max as high as it likes (ipc/mq_sysctl.c).
 const maxMqueues = 1 << 17
 
-// ParseMqueue makes a queue of its file: name, st_mode, owner and the text
+// ParseMqueue makes a queue of its file: name (carried as [report.Text]), st_mode, owner and the text
 // that it reads as (ipc/mqueue.c, mqueue_read_file). On an error only QSize is
 // missing.
 func ParseMqueue(name string, mode, uid, gid uint32, text []byte) (report.Mqueue, error) {
-	q := report.Mqueue{Name: name, Mode: mode & 0o7777, Perms: perms(mode & 0o7777), UID: uid, GID: gid}
+	q := report.Mqueue{Name: report.Text(name), Mode: mode & 0o7777, Perms: perms(mode & 0o7777), UID: uid, GID: gid}
 	value, found := bytes.CutPrefix(text, []byte("QSIZE:"))
 	// The last number of a text without an end may have lost digits.
 	if !found || !bytes.HasSuffix(text, []byte{'\n'}) {

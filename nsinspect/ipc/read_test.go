@@ -120,7 +120,7 @@ func TestListReadsEveryKindOfObjectInAnotherNamespace(t *testing.T) {
 	if m := got.Msg[0]; m.ID != int64(msg) || m.Key != 0 || m.CBytes != 5 || m.QNum != 1 || m.Perms != "0622" {
 		t.Errorf("msg %+v", m)
 	}
-	for i, name := range []string{hostile, "queue"} {
+	for i, name := range []string{report.Text(hostile), "queue"} {
 		if q := got.Mqueue[i]; q.Name != name || q.Perms != "0604" || q.Mode != 0o604 || q.QSize < 12 {
 			t.Errorf("mqueue %+v, want the name %q", q, name)
 		}
@@ -241,7 +241,7 @@ func FuzzParseMqueue(f *testing.F) {
 	f.Add("q", uint32(0o640), []byte("QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n"))
 	f.Fuzz(func(t *testing.T, name string, mode uint32, text []byte) {
 		q, err := ParseMqueue(name, mode, 1, 2, text)
-		if q.Name != name || q.Mode > 0o7777 || len(q.Perms) != 4 {
+		if q.Name != report.Text(name) || q.Mode > 0o7777 || len(q.Perms) != 4 {
 			t.Fatalf("%+v", q)
 		}
 		if err != nil {
