@@ -6,6 +6,7 @@ require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/containerd/cgroups/v3 v3.1.3
 	github.com/prometheus/procfs v0.23.0
+	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.49.0
 )
 
