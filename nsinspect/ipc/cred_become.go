@@ -13,8 +13,8 @@ type Steps struct {
 	// Exec: setresuid to uid 0 of its user namespace, where that is needed, and
 	// execve of itself. The kernel gives uid 0 the bounding and the inheritable
 	// set (handle_privileged_root() in security/commoncap.c), unless no_new_privs
-	// is set. A later step that needs a capability which this loses is taken
-	// before it, with the uid left in the real uid.
+	// is set. A later step that needs a capability or a saved id which this loses
+	// is taken before it, with the uid left in the real uid.
 	Exec bool
 	// Raise: capset of every permitted capability as effective.
 	Raise bool
@@ -218,9 +218,9 @@ func (c *Cred) gidsToTry(asked ...uint32) []uint32 {
 	add(c.GID)
 	add(c.EGID)
 	add(c.SGID)
-	// A gid to leave every group for: one that is neither asked for nor a
-	// supplementary group, which would come back with the next question.
-	if gid, ok := c.GIDMap.other(append(slices.Clone(out), c.Groups...)...); ok != no {
+	// To leave an asked gid, any other will do, also one that is a supplementary
+	// group.
+	if gid, ok := c.GIDMap.other(out...); ok != no {
 		add(gid)
 	}
 	return out

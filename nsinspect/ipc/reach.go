@@ -68,8 +68,10 @@ type Namespace struct {
 	Owner *UserNS // the user namespace that owns it: NS_GET_USERNS, ioctl_nsfs(2); nil when not known
 
 	// MqueueRoot is the owner of the root directory of the namespace's mqueue
-	// file system: who created the namespace, 0 for the host's. He may remove every
-	// POSIX queue.
+	// file system, who may remove every POSIX queue: 0 for the host's, else the file
+	// system uid that the namespace's creator had. That need not be one of its own
+	// user namespace: it is 0 where root made both with one clone. fstat(2) of the
+	// mounted root tells.
 	MqueueRoot      uint32
 	MqueueRootKnown bool
 }

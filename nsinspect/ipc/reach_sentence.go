@@ -21,8 +21,8 @@ type Subject struct {
 //
 //	can become uid 999 and write shm 0x52e (postgres, 56 MiB)
 //
-// and "" when it can do nothing. It names writing before reading before
-// controlling, and what takes no step before what takes some. name gives the name of
+// and "" when it can do nothing. It tells of writing rather than of
+// reading, and of that rather than of removing. name gives the name of
 // a uid or "", and may be nil.
 func Sentence(r Rights, s Subject, name func(uid uint32) string) string {
 	if name == nil {
@@ -41,7 +41,7 @@ func Sentence(r Rights, s Subject, name func(uid uint32) string) string {
 			verbs = append(verbs, v.verb)
 		}
 	}
-	verb := list(mostTelling(verbs))
+	verb := listed(mostTelling(verbs))
 	switch best.State {
 	case Unknown:
 		return "may be able to " + verb + " " + s.text()
@@ -60,9 +60,9 @@ func mostTelling(verbs []string) []string {
 	return verbs
 }
 
-// most returns the grant to speak of: the first in the order of writing, reading,
-// controlling of those with the highest state, but writing after a step comes before
-// merely reading now.
+// most returns the grant to speak of: writing before reading before controlling,
+// and what may be possible only when nothing is known to be. Writing after some steps
+// comes before merely reading now.
 func (r Rights) most() Grant {
 	for _, g := range []Grant{r.Write, r.Read, r.Control} {
 		if g.State >= AfterSetuid {
@@ -81,7 +81,7 @@ func (r Rights) most() Grant {
 func (s Steps) text(name func(uid uint32) string) string {
 	var parts []string
 	if s.SetUID {
-		parts = append(parts, "become uid "+strconv.FormatUint(uint64(s.UID), 10)+inParens(name(s.UID)))
+		parts = append(parts, "become uid "+strconv.FormatUint(uint64(s.UID), 10)+inParens(quoted(name(s.UID))))
 	}
 	if s.SetGID {
 		verb := "become gid "
@@ -99,7 +99,7 @@ func (s Steps) text(name func(uid uint32) string) string {
 	if len(parts) == 0 {
 		parts = append(parts, "raise its capabilities")
 	}
-	return list(parts)
+	return listed(parts)
 }
 
 // text names the object.
@@ -119,7 +119,7 @@ func (s Subject) text() string {
 		about = append(about, quoted(s.Who))
 	}
 	if s.Size != 0 {
-		about = append(about, size(s.Size))
+		about = append(about, sizeText(s.Size))
 	}
 	b.WriteString(inParens(strings.Join(about, ", ")))
 	return b.String()
@@ -132,16 +132,16 @@ func inParens(s string) string {
 	return " (" + s + ")"
 }
 
-func list(words []string) string {
+func listed(words []string) string {
 	if len(words) < 3 {
 		return strings.Join(words, " and ")
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// size gives bytes in the largest binary unit that leaves at least one, with a
+// sizeText gives bytes in the largest binary unit that leaves at least one, with a
 // decimal where less than ten of them would be rounded.
-func size(bytes uint64) string {
+func sizeText(bytes uint64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	u, whole, rest := 0, bytes, uint64(0)
 	for whole >= 1024 && u < len(units)-1 {
