@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/nsinspect/nsinspect/nsinspect/confine"
 )
 
 func main() {
@@ -14,7 +16,7 @@ func main() {
 	// the process by SIGPIPE.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := program{os.Stdout, os.Stderr, confine.Apply}.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

@@ -18,6 +18,7 @@ func (c *psCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.collected()
 	switch e.Format {
 	case "json":
 		err = render.JSON(e.out, list)

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/nsinspect/nsinspect/nsinspect"
 	"github.com/nsinspect/nsinspect/nsinspect/audit"
+	"github.com/nsinspect/nsinspect/nsinspect/confine"
 )
 
 // cli is the grammar. One file a command.
@@ -35,14 +36,23 @@ type env struct {
 	ctx    context.Context
 	out    *output
 	stderr io.Writer
+	rights confine.Report
 	code   int
 }
 
 // exit is how kong's --help and --version end the run.
 type exit int
 
-// run is the whole program: nothing in it ends the process or looks at it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+// program is what a run works on: the streams, and how it gives up its rights,
+// which a test of the whole program in its own process does not.
+type program struct {
+	stdout, stderr io.Writer
+	confine        func(confine.Options) confine.Report
+}
+
+// run is the whole program: nothing in it ends the process.
+func (p program) run(ctx context.Context, args []string) (code int) {
+	stdout, stderr := p.stdout, p.stderr
 	defer func() {
 		if p := recover(); p != nil {
 			e, ok := p.(exit)
@@ -78,6 +88,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	}
 	defer out.discard()
 	e := &env{cli: c, ctx: ctx, out: out, stderr: stderr}
+	if p.confine != nil {
+		e.rights = p.confine(confine.Options{Output: out.file})
+		if c.Verbose {
+			fmt.Fprint(stderr, e.rights)
+		}
+	}
 	if err := parsed.Run(e); err != nil {
 		return complain(stderr, err)
 	}
@@ -86,6 +102,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	}
 	return e.code
 }
+
+// collected follows the last read: what is left is to compute and to write, and
+// nothing can be opened any more.
+func (e *env) collected() { e.rights.Seal() }
 
 // source is where --proc says that the facts are.
 func (e *env) source() nsinspect.Source {

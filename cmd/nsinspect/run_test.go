@@ -49,7 +49,7 @@ const host = `
 func nsi(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = run(context.Background(), args, &out, &err)
+	code = program{stdout: &out, stderr: &err}.run(context.Background(), args)
 	return out.String(), err.String(), code
 }
 
@@ -160,6 +160,10 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(file, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		story string
 		args  []string
@@ -175,8 +179,8 @@ func TestBadInput(t *testing.T) {
 		{"an unknown command", []string{"frobnicate"}, "frobnicate"},
 		{"an unknown severity", []string{"--fail-on", "dire"}, "--fail-on"},
 		{"output in no directory", []string{"--proc", dir, "-o", "/nonexistent/x"}, "-o /nonexistent/x"},
-		{"output over a directory", []string{"--proc", dir, "-o", t.TempDir()}, "regular file"},
-		{"output over a device", []string{"--proc", dir, "-o", "/dev/null"}, "regular file"},
+		{"output over a directory", []string{"--proc", dir, "-o", t.TempDir()}, "is a directory"},
+		{"output over a link", []string{"--proc", dir, "-o", link}, "symbolic link"},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			out, stderr, code := nsi(t, c.args...)
@@ -233,7 +237,7 @@ func TestClosedPipe(t *testing.T) {
 	dir := proctest.Build(t, host)
 	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"}} {
 		var stderr bytes.Buffer
-		code := run(context.Background(), append(args, "--proc", dir), closed{}, &stderr)
+		code := program{stdout: closed{}, stderr: &stderr}.run(context.Background(), append(args, "--proc", dir))
 		if code != 2 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "-o FILE") {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr.String())
 		}
@@ -244,7 +248,8 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("by the user"))
 	var out, stderr bytes.Buffer
-	if code := run(ctx, []string{"--proc", proctest.Build(t, host)}, &out, &stderr); code != 2 || out.Len() > 0 {
+	code := program{stdout: &out, stderr: &stderr}.run(ctx, []string{"--proc", proctest.Build(t, host)})
+	if code != 2 || out.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, out.String(), stderr.String())
 	}
 }

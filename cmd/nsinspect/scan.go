@@ -20,6 +20,7 @@ func (c *scanCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.collected()
 	e.code = audit.ExitCode(r, e.FailOn)
 	switch e.Format {
 	case "json":

@@ -29,37 +29,37 @@ type Output struct {
 	path  string
 }
 
-// CreateOutput opens a temporary file beside path, which Commit renames to path and Discard removes. A link is
-// followed, so that the link stays. A path that exists and is not a regular file (a terminal, a pipe, /dev/null) is
-// opened as it is, since replacing it is not what anybody wants.
+// ErrSymlink is returned for an output that is a symbolic link.
+var ErrSymlink = errors.New("it is a symbolic link")
+
+// CreateOutput opens a temporary file beside path, which Commit renames to path and Discard removes. A path that
+// exists and is not a regular file (a terminal, a pipe, /dev/null) is opened as it is, since replacing it is not what
+// anybody wants. A symbolic link is refused with [ErrSymlink]: root, whose output this mostly is, may have been given
+// one by somebody else, and to replace it (/dev/stdout is one) is no better than to follow it.
 //
 // An existing file gives its permission bits; a new one gets what the umask leaves of 0666.
 func CreateOutput(path string) (*Output, error) {
-	target, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		target, err = path, nil
-	}
-	if err != nil {
-		return nil, err
-	}
 	mode := fs.FileMode(0o666)
-	old, err := os.Stat(target)
+	old, err := os.Lstat(path)
 	switch {
-	case err == nil && old.IsDir():
-		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
-	case err == nil && !old.Mode().IsRegular():
-		f, err := os.OpenFile(target, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, err
-		}
-		return &Output{file: f, dir: -1, path: path}, nil
-	case err == nil:
-		mode = old.Mode().Perm()
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return nil, err
+	case old.Mode()&fs.ModeSymlink != 0:
+		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrSymlink}
+	case old.IsDir():
+		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
+	case !old.Mode().IsRegular():
+		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		return &Output{file: os.NewFile(uintptr(fd), path), dir: -1, path: path}, nil
+	default:
+		mode = old.Mode().Perm()
 	}
 
-	dirname, base := filepath.Split(target)
+	dirname, base := filepath.Split(path)
 	if dirname == "" {
 		dirname = "."
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/nsinspect/nsinspect/nsinspect/confine"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,8 @@ func (e *EnterError) Unwrap() error { return e.Err }
 // the foreign namespace, and it is never the process's first thread, whose
 // namespaces are what /proc/PID/ns shows of the process.
 //
-// Entering takes CAP_SYS_ADMIN in the reader's user namespace and in the one that owns
+// Entering takes CAP_SYS_ADMIN, which is put in effect for this thread and this
+// time only where it is within reach, in the reader's user namespace and in the one that owns
 // the IPC namespace (ipc/namespace.c, ipcns_install), and Linux 3.17 for
 // /proc/thread-self.
 //
@@ -70,12 +72,14 @@ func Enter[T any](ctx context.Context, open func() (fd int, err error), want uin
 			}
 			done <- r
 		}()
-		dirty, err := enterThread(open, want)
-		if err != nil {
-			r.err = err
-			return dirty
-		}
-		r.value, r.err = visit()
+		err := confine.WithSysAdmin(func() error {
+			var err error
+			if dirty, err = enterThread(open, want); err == nil {
+				r.value, err = visit()
+			}
+			return err
+		})
+		r.err = err
 		return dirty
 	})
 	select {
