@@ -88,20 +88,22 @@ func TestOutput(t *testing.T) {
 		}
 		expect(t, path, "old", 0o600)
 	})
-	t.Run("a link stays a link", func(t *testing.T) {
+	t.Run("a link is neither followed nor replaced", func(t *testing.T) {
 		dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "real")
 		write(t, elsewhere, "old", 0o600)
-		path := filepath.Join(dir, "report")
-		if err := os.Symlink(elsewhere, path); err != nil {
-			t.Fatal(err)
+		for _, target := range []string{elsewhere, filepath.Join(dir, "nothing")} {
+			path := filepath.Join(dir, "report")
+			if err := os.Symlink(target, path); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := CreateOutput(path); !errors.Is(err, ErrSymlink) {
+				t.Errorf("%v, %v", out, err)
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := create(t, path).Commit(); err != nil {
-			t.Fatal(err)
-		}
-		if target, err := os.Readlink(path); target != elsewhere {
-			t.Errorf("the link leads to %q, %v", target, err)
-		}
-		expect(t, elsewhere, "new", 0o600)
+		expect(t, elsewhere, "old", 0o600)
 		noneLeft(t, dir)
 	})
 	t.Run("a device is written to, not replaced", func(t *testing.T) {
