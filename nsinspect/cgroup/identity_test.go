@@ -28,8 +28,8 @@ func check(content string, id Identity) error {
 		return fmt.Errorf("weak, but no container: %+v", id)
 	}
 	for _, o := range id.Outer {
-		if o.ID == "" {
-			return fmt.Errorf("an outer container without an id: %+v", id)
+		if o.ID == "" || o.Path == "" || !strings.HasPrefix(id.Path, o.Path) {
+			return fmt.Errorf("an outer container without an id, or not around: %+v", id)
 		}
 	}
 	return nil

@@ -102,7 +102,7 @@ func (w *walk) step() {
 		}
 	}
 
-	row, f, id := w.best(false, w.certain)
+	row, f, id := w.best(false, w.certain && w.area == nil)
 	podRow, podForm, podID := w.best(true, w.certain)
 	if podForm != nil && (f == nil || podForm.score() > f.score()) {
 		w.podFound(podRow, podID)
@@ -129,7 +129,7 @@ func (w *walk) step() {
 	if w.area != nil {
 		row, role = w.area, RoleMonitor
 	}
-	w.found(row, role, id, f.weak, w.pos)
+	w.found(row, role, id, f.weak && role != RoleMonitor, w.pos)
 }
 
 // found makes the component the innermost container, or monitor, so far. A

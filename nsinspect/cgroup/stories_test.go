@@ -88,6 +88,8 @@ func mistakes() []story {
 		{"Kata's shim, runtime-rs", []string{"/kata-overhead.slice/runtime-rs-" + idA + ".scope"}, "monitor kata:" + idA},
 		{"Kata's shim below the orchestrator's path", []string{"/kata_overhead/kubepods/pod" + uid + "/" + idA}, "monitor kata:" + idA + "@" + uid},
 		{"anything of Kata's overhead", []string{"/kata-overhead.slice/virtiofsd.scope"}, "monitor kata:"},
+		{"Kata's shim of a named sandbox", []string{"/kata_overhead/box"}, "monitor kata:box"},
+		{"Kata's shim of a named sandbox, runtime-rs", []string{"/kata-overhead.slice/runtime-rs-box.scope"}, "monitor kata:box"},
 		{"the overhead directory itself", []string{"/kata_overhead"}, "none"},
 
 		{"docker's shm mount unit", []string{"/system.slice/var-lib-docker-containers-" + idA + "-shm.mount"}, "none"},
