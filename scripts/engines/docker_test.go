@@ -250,8 +250,15 @@ func TestDockerUnified(t *testing.T) {
 	d.start("no-option")
 	d.start("ipc-host", "--ipc=host")
 	d.start("pid-host", "--pid=host")
-	d.start("cgroup-host", "--cgroupns=host")
+	d.start("private-cgroupns", "--cgroupns=private")
+	d.start("host-cgroupns", "--cgroupns=host")
 	all := d.containers()
+	for _, c := range all {
+		cgroup, err := os.ReadFile("/proc/" + strconv.Itoa(c.init) + "/cgroup")
+		if err != nil || !strings.Contains(string(cgroup), "0::/docker/"+c.id) || strings.Count(string(cgroup), c.id) != 1 {
+			t.Errorf("%s: not the case that was to be tested: %v\n%s", c.story, err, cgroup)
+		}
+	}
 	r, _ := l.scan()
 	check(t, r, all, d.helpers(all))
 }

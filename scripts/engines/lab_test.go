@@ -179,8 +179,17 @@ func (l *lab) background(name string, args ...string) *daemon {
 	return d
 }
 
+// sleeper is background for a process that has nothing to tidy up: it is killed.
+func (l *lab) sleeper(name string, args ...string) *daemon {
+	l.Helper()
+	d := l.background(name, args...)
+	d.rough = true
+	return d
+}
+
 // daemon is a process of ours that runs on.
 type daemon struct {
+	rough bool // to be killed, with its process group
 	name  string
 	pid   int
 	log   string
@@ -191,6 +200,9 @@ type daemon struct {
 
 func (d *daemon) stop() {
 	d.once.Do(func() {
+		if d.rough {
+			unix.Kill(-d.pid, unix.SIGKILL)
+		}
 		unix.Kill(d.pid, unix.SIGTERM)
 		select {
 		case <-d.ended:
@@ -252,7 +264,7 @@ func (l *lab) eventually(what string, ok func() bool) {
 // runs in it. script is run in it first, as root; an error there skips the test.
 func (l *lab) privateMounts(script string) {
 	l.Helper()
-	d := l.background("mounts", "unshare", "--mount", "--propagation", "private", "sh", "-ec",
+	d := l.sleeper("mounts", "unshare", "--mount", "--propagation", "private", "sh", "-ec",
 		script+"\n: > "+l.path("mounts.ready")+"\nexec sleep 1000000")
 	d.ready(l, exists(l.path("mounts.ready")))
 	l.in = fmt.Sprintf("/proc/%d/ns/mnt", d.pid)
