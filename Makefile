@@ -15,7 +15,7 @@ BUILDFLAGS := -trimpath -buildvcs=true -ldflags=-s\ -w
 # Only root can see every process; sudo is asked for where there is need.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build scan test test-engines lint fuzz cross clean
+.PHONY: build scan test lint fuzz cross clean
 
 build:
 	$(GO) build $(BUILDFLAGS) -o $(BIN) ./cmd/nsinspect
@@ -26,7 +26,7 @@ scan: build
 
 test:
 	@scripts/setup
-	@GOTESTSUM=$(GOTESTSUM) GO=$(GO) scripts/test ./...
+	@$(GO) run $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -timeout 20m ./...
 
 lint:
 	@test -z "$$(gofmt -l cmd nsinspect scripts)" || { gofmt -l cmd nsinspect scripts; echo "gofmt: run gofmt -w on the files above"; exit 1; }
