@@ -37,6 +37,9 @@ type Source struct {
 type Options struct {
 	// Baseline is a PID or two inodes (ipc, pid) to compare with instead of PID 1's.
 	Baseline string
+	// Deep also looks for namespaces in threads, open descriptors and mount namespaces
+	// without a process, and lists the objects of every IPC namespace. It costs a few system calls a thread and a descriptor.
+	Deep bool
 	// Progress is called now and then with a sentence on what is being done; nil for never.
 	Progress func(string)
 }

@@ -17,6 +17,7 @@ import (
 type cli struct {
 	Proc     string           `placeholder:"DIR" help:"Read this directory instead of /proc; any tree in the shape of /proc is taken."`
 	Baseline string           `placeholder:"PID|INODES" help:"Compare with this process, or with these inodes (ipc,pid), instead of PID 1."`
+	Deep     bool             `help:"Look also into threads and open descriptors, and list the objects of every IPC namespace."`
 	Format   string           `short:"f" placeholder:"FORMAT" enum:"table,json,ndjson" default:"table" help:"table, json or ndjson (default: table)."`
 	Output   string           `short:"o" placeholder:"FILE" help:"Write to this file, whole or not at all."`
 	FailOn   string           `placeholder:"SEVERITY" enum:"critical,high,medium,low,info" default:"medium" help:"Exit with 1 on a finding of at least this severity: critical, high, medium, low or info (default: medium)."`
@@ -28,6 +29,7 @@ type cli struct {
 
 	Scan scanCmd `cmd:"" default:"withargs" help:"The verdict for each container (default command)."`
 	Ps   psCmd   `cmd:"" help:"Processes with container, role and namespaces."`
+	Ns   nsCmd   `cmd:"" help:"Namespaces: who is in them, and what keeps them."`
 }
 
 // env is what a command works with.
@@ -113,7 +115,7 @@ func (e *env) source() nsinspect.Source {
 }
 
 func (e *env) options() nsinspect.Options {
-	return nsinspect.Options{Baseline: e.Baseline, Progress: e.progress()}
+	return nsinspect.Options{Baseline: e.Baseline, Deep: e.Deep, Progress: e.progress()}
 }
 
 // complain is the voice of every failure: one line that says what is wrong and

@@ -4,6 +4,7 @@ package namespace
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,3 +51,39 @@ func ParseInodes(text string) (ipc, pid uint64, err error) {
 	}
 	return ipc, pid, nil
 }
+
+// ID names one namespace of the running system.
+type ID struct {
+	Type  string // as in /proc/PID/ns: ipc, pid, mnt, …
+	Inode uint64
+}
+
+// String returns the text that the kernel shows for it.
+func (id ID) String() string { return Link(id.Type, id.Inode) }
+
+// Types lists the types of namespaces, as they are called in /proc/PID/ns. A
+// kernel may not have all of them: cgroup came with Linux 4.6, time with 5.6.
+func Types() []string {
+	return []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"}
+}
+
+// ParseLink reads the text that the kernel shows for a namespace of one of the
+// [Types], "ipc:[4026531839]".
+func ParseLink(text string) (ID, bool) {
+	kind, digits, ok := strings.Cut(text, ":[")
+	if !ok || !slices.Contains(Types(), kind) {
+		return ID{}, false
+	}
+	digits, ok = strings.CutSuffix(digits, "]")
+	if !ok {
+		return ID{}, false
+	}
+	inode, err := strconv.ParseUint(digits, 10, 64)
+	id := ID{kind, inode}
+	return id, err == nil && inode != 0 && id.String() == text
+}
+
+// Initial tells whether it is one of the namespaces that the kernel starts with:
+// their inodes are below those that are given to others (PROC_DYNAMIC_FIRST in
+// fs/proc/generic.c). Before Linux 6.18 the initial mnt and net namespaces have no such inode.
+func (id ID) Initial() bool { return id.Inode != 0 && id.Inode < 0xF0000000 }

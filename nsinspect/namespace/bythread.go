@@ -1,0 +1,54 @@
+package namespace
+
+import (
+	"context"
+	"slices"
+
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+)
+
+// askThreads finds the namespaces that single threads are in: unshare(2) and setns(2)
+// move the calling thread only, and /proc/PID/ns is where the leader is.
+func (inv *inventory) askThreads(ctx context.Context, p *proc.Process, rec *proc.Record, t *told) {
+	tids, err := p.Threads()
+	if err != nil {
+		// A tree that was made without threads has none to hide.
+		if k := proc.KindOf(err); k != proc.Absent || inv.fs.Procfs() {
+			t.errors = append(t.errors, asError(p.PID, "task", err))
+		}
+		return
+	}
+	for _, tid := range tids {
+		if tid == p.PID || tid == rec.TID {
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		thread, err := p.Thread(tid)
+		if err != nil {
+			t.errors = append(t.errors, asError(p.PID, threadFile(tid, ""), err))
+			continue
+		}
+		inv.askThread(ctx, thread, t)
+		thread.Close()
+	}
+}
+
+func (inv *inventory) askThread(ctx context.Context, thread *proc.Process, t *told) {
+	task := Task{PID: thread.PID, TID: thread.TID}
+	in := inv.links(thread, &t.errors)
+	for _, id := range in {
+		if !slices.Contains(t.in, id) {
+			task.In = append(task.In, id)
+		}
+	}
+	if len(task.In) > 0 {
+		t.tasks = append(t.tasks, task)
+	}
+	for _, h := range inv.children(thread, in, &t.errors) {
+		if !slices.Contains(t.in, h.id) {
+			t.holders = append(t.holders, h)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package namespace
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"golang.org/x/sys/unix"
+)
+
+// maxTries is how many of each kind of place are tried to open a namespace: any
+// process may have ended, any descriptor may have been closed.
+const maxTries = 8
+
+// way is one way to open a namespace.
+type way struct {
+	pid   int
+	file  string // below /proc/PID
+	point string // or where it is mounted, as the process sees it
+}
+
+// Opener returns a function that opens the namespace in one of the places where it
+// was found, for reading. The caller closes the descriptor, which is of nsfs and has the inode, both checked. The
+// function can block on a mount of somebody who does not answer; [Enter] calls it so that this does not matter.
+func (f *Found) Opener(fs *proc.FS) func() (fd int, err error) {
+	var ways []way
+	for _, pid := range f.Processes[:min(len(f.Processes), maxTries)] {
+		ways = append(ways, way{pid: pid, file: "ns/" + f.Type})
+	}
+	for _, h := range f.Threads[:min(len(f.Threads), maxTries)] {
+		ways = append(ways, way{pid: h.PID, file: h.File})
+	}
+	for _, h := range f.Holders[:min(len(f.Holders), maxTries)] {
+		ways = append(ways, way{pid: h.PID, file: h.File})
+	}
+	for _, m := range f.Mounts[:min(len(f.Mounts), maxTries)] {
+		for _, s := range m.In[:min(len(m.In), maxTries)] {
+			if s.PID != 0 {
+				ways = append(ways, way{s.PID, threadFile(s.TID, "root"), m.Point})
+			}
+		}
+	}
+	id := f.ID
+	return func() (int, error) {
+		err := errors.New("it was found in no place where it could be opened")
+		for _, w := range ways {
+			var fd int
+			if fd, err = w.open(fs, id); err == nil {
+				return fd, nil
+			}
+		}
+		return -1, err
+	}
+}
+
+func (w way) open(fs *proc.FS, id ID) (int, error) {
+	p, err := fs.Process(w.pid)
+	if err != nil {
+		return -1, err
+	}
+	defer p.Close()
+	if w.point != "" {
+		return openMounted(p.FD(), w, id)
+	}
+	fd, err := openChecked(p.FD(), w.file, id)
+	if errors.Is(err, unix.ENOENT) && strings.HasPrefix(w.file, "ns/") {
+		// A leader that has exited has no namespaces; its threads do.
+		tids, _ := p.Threads()
+		for _, tid := range tids[:min(len(tids), maxTries)] {
+			if fd, err := openChecked(p.FD(), threadFile(tid, w.file), id); err == nil {
+				return fd, nil
+			}
+		}
+	}
+	if err != nil {
+		return -1, fmt.Errorf("/proc/%d/%s: %w", w.pid, w.file, err)
+	}
+	return fd, nil
+}
+
+// openMounted opens a mounted namespace through the root directory of a process
+// that sees it. No link on the way is followed: whoever may write there could lead it anywhere.
+func openMounted(dir int, w way, id ID) (int, error) {
+	where := fmt.Sprintf("/proc/%d/%s%s", w.pid, w.file, w.point)
+	root, err := unix.Openat(dir, w.file, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("/proc/%d/%s: %w", w.pid, w.file, err)
+	}
+	defer unix.Close(root)
+	path, err := unix.Openat2(root, w.point, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return -1, fmt.Errorf("%s: %w", where, err)
+	}
+	defer unix.Close(path)
+	fd, err := reopen(path, id)
+	if err != nil {
+		return -1, fmt.Errorf("%s: %w", where, err)
+	}
+	return fd, nil
+}
+
+// openChecked opens what a link of a process leads to if it is the namespace. What the
+// link leads to may have changed since it was read, and opening a device or a FIFO can do things, so it is
+// looked at through a descriptor that does not open it (O_PATH).
+func openChecked(dir int, file string, id ID) (int, error) {
+	path, err := unix.Openat(dir, file, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(path)
+	return reopen(path, id)
+}
+
+// reopen opens for reading what a descriptor of O_PATH stands for, if that is the namespace.
+func reopen(path int, id ID) (int, error) {
+	inode, err := nsfsInode(path)
+	if err != nil {
+		return -1, err
+	}
+	if inode != id.Inode {
+		return -1, fmt.Errorf("it is namespace %d by now, not %s", inode, id)
+	}
+	return unix.Open("/proc/self/fd/"+strconv.Itoa(path), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}

@@ -1,0 +1,208 @@
+package nsinspect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/namespace"
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// Namespaces scans a host and lists its namespaces of some types, all when
+// types is empty, with who is in each and what keeps it.
+func Namespaces(ctx context.Context, src Source, opt Options, types ...string) (*report.Namespaces, error) {
+	if len(types) == 0 {
+		types = namespace.Types()
+	}
+	s, err := take(ctx, src, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.namespaces(ctx, types)
+}
+
+func (s *survey) namespaces(ctx context.Context, types []string) (*report.Namespaces, error) {
+	s.progress("looking for namespaces")
+	inv, err := namespace.TakeInventory(ctx, s.fs, s.records(), namespace.Search{Types: types, Deep: s.opt.Deep, Owners: true})
+	if err != nil {
+		return nil, err
+	}
+	s.missed(inv)
+	out := &report.Namespaces{Tool: tool(), Host: s.host(), Baseline: s.baseline(), Deep: s.opt.Deep}
+	host := s.hostNamespaces()
+	boxes := s.boxes()
+	for i := range inv.Found {
+		f := &inv.Found[i]
+		if !slices.Contains(types, f.Type) {
+			continue // found on the way, and only partly
+		}
+		n := report.FoundNamespace{
+			Type: f.Type, Inode: f.Inode, Initial: f.Initial(), Host: host[f.Type] == f.Inode,
+			Owner: f.Owner, OwnerUID: f.OwnerUID, Parent: f.Parent, Processes: len(f.Processes), Threads: len(f.Threads),
+			Containers: s.containersIn(f), PinnedBy: s.pins(f),
+		}
+		if len(f.Processes) > 0 {
+			n.Leader = f.Processes[0]
+			n.Comm = s.comm(n.Leader)
+		}
+		for _, pid := range f.Processes {
+			if leader, ok := boxes[pid]; ok {
+				n.Sandboxes = append(n.Sandboxes, leader)
+			}
+		}
+		slices.Sort(n.Sandboxes)
+		n.Sandboxes = slices.Compact(n.Sandboxes)
+		out.Namespaces = append(out.Namespaces, n)
+	}
+	out.Coverage = s.coverage()
+	out.Normalize()
+	return out, nil
+}
+
+// records returns what the passes so far know of each process.
+func (s *survey) records() []proc.Record {
+	records := make([]proc.Record, len(s.facts.Processes))
+	for i := range s.facts.Processes {
+		records[i] = s.facts.Processes[i].Record
+	}
+	return records
+}
+
+// missed notes what an inventory could not read, once.
+func (s *survey) missed(inv *namespace.Inventory) {
+	for _, e := range inv.Errors {
+		if e.PID == 0 {
+			s.gaps = append(s.gaps, report.Gap{File: e.File, Error: gapText(e)})
+			continue
+		}
+		known := s.unreadable[e.PID]
+		if !slices.ContainsFunc(known, func(k *proc.Error) bool { return k.File == e.File }) {
+			s.unreadable[e.PID] = append(known, e)
+		}
+	}
+}
+
+// hostNamespaces returns the inode of each of the host's namespaces: the
+// baseline's, and for the types that it does not have, those of the process that it came from.
+func (s *survey) hostNamespaces() map[string]uint64 {
+	b := s.facts.Baseline
+	host := map[string]uint64{}
+	if p, err := s.fs.Process(b.PID); b.PID != 0 && err == nil {
+		defer p.Close()
+		for _, kind := range namespace.Types() {
+			if inode, err := p.Namespace(kind); err == nil {
+				host[kind] = inode
+			}
+		}
+	}
+	host["ipc"], host["pid"] = b.IPC, b.PIDNS
+	if b.Mnt != 0 {
+		host["mnt"] = b.Mnt
+	}
+	return host
+}
+
+// containersIn returns the refs of the containers with a payload in a namespace. A
+// monitor and a VMM are in the host's by design, and say nothing about it.
+func (s *survey) containersIn(f *namespace.Found) []string {
+	var refs []string
+	add := func(pid int) {
+		if m := s.judgement.Of(pid); m.Ref != "" && m.Role != container.RoleMonitor && m.Role != container.RoleVMM {
+			refs = append(refs, m.Ref)
+		}
+	}
+	for _, pid := range f.Processes {
+		add(pid)
+	}
+	for _, t := range f.Threads {
+		add(t.PID)
+	}
+	slices.Sort(refs)
+	return slices.Compact(refs)
+}
+
+// boxes returns the leader of the sandbox that a process is in.
+func (s *survey) boxes() map[int]int {
+	leader := map[int]int{}
+	for _, b := range s.judgement.Sandboxes {
+		for _, pid := range b.PIDs {
+			leader[pid] = b.Leader
+		}
+	}
+	return leader
+}
+
+// comm returns the name of a process, "" if it has ended.
+func (s *survey) comm(pid int) string {
+	if p := s.facts.Find(pid); p != nil && p.Detail != nil && p.Detail.Comm != "" {
+		return report.Text(p.Detail.Comm)
+	}
+	p, err := s.fs.Process(pid)
+	if err != nil {
+		return ""
+	}
+	defer p.Close()
+	const limit = 64 // TASK_COMM_LEN is 16; kernel threads have longer ones
+	b, err := p.Read("comm", limit)
+	if err != nil {
+		return ""
+	}
+	return report.Text(strings.TrimSuffix(string(b), "\n"))
+}
+
+// shownMounts and shownChildren bound the pins of one kind: a network namespace
+// of a container engine is seen in the mount namespace of every service of the host.
+const (
+	shownMounts   = 64
+	shownChildren = 8
+)
+
+// pins tells what keeps a namespace beside the processes in it.
+func (s *survey) pins(f *namespace.Found) []string {
+	var pins []string
+	more := func(n int, what string) {
+		if n > 0 {
+			pins = append(pins, fmt.Sprintf("%d more %s", n, what))
+		}
+	}
+	for _, t := range f.Threads[:min(len(f.Threads), shownMounts)] {
+		pins = append(pins, fmt.Sprintf("/proc/%d/%s", t.PID, t.File))
+	}
+	more(len(f.Threads)-shownMounts, "threads")
+	for _, h := range f.Holders {
+		pins = append(pins, fmt.Sprintf("/proc/%d/%s", h.PID, h.File))
+	}
+	more(f.Unlisted, "descriptors")
+	for _, m := range f.Mounts[:min(len(f.Mounts), shownMounts)] {
+		where := m.In[0].Mnt
+		if slices.ContainsFunc(m.In, func(in namespace.Seen) bool { return in.Mnt == s.facts.Baseline.Mnt }) {
+			where = s.facts.Baseline.Mnt
+		}
+		pin := m.Point
+		if where != s.facts.Baseline.Mnt || where == 0 {
+			pin += fmt.Sprintf(" (mount namespace %d", where)
+			if len(m.In) > 1 {
+				pin += fmt.Sprintf(" and %d more", len(m.In)-1)
+			}
+			pin += ")"
+		} else if len(m.In) > 1 {
+			pin += fmt.Sprintf(" (and in %d more mount namespaces)", len(m.In)-1)
+		}
+		pins = append(pins, report.Text(pin))
+	}
+	more(len(f.Mounts)-shownMounts, "mounts")
+	for _, c := range f.Children[:min(len(f.Children), shownChildren)] {
+		relation := "owner"
+		if c.Type == f.Type {
+			relation = "parent"
+		}
+		pins = append(pins, relation+" of "+c.String())
+	}
+	more(len(f.Children)-shownChildren, "namespaces below it")
+	return pins
+}
