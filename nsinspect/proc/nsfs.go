@@ -33,7 +33,7 @@ func (p *Process) NamespaceDescriptors(ctx context.Context) ([]Descriptor, error
 		if i%1024 == 0 && ctx.Err() != nil {
 			return found, p.fail("fd", ctx.Err())
 		}
-		n, err := readlinkat(p.fd, "fd/"+strconv.Itoa(int(fd))+"\x00", buf[:])
+		n, err := readlinkat(false, p.fd, "fd/"+strconv.Itoa(int(fd))+"\x00", buf[:])
 		if err != nil || !namespaceLink(buf[:n]) {
 			continue // closed by now; what is not a link is only in a tree that is no procfs
 		}
@@ -72,7 +72,7 @@ func namespaceLink(text []byte) bool {
 
 // holds tells whether a descriptor is of nsfs and has the inode that its link says.
 func (p *Process) holds(d Descriptor) bool {
-	fd, err := openat(p.fd, "fd/"+strconv.Itoa(d.FD)+"\x00", unix.O_PATH)
+	fd, err := openat(false, p.fd, "fd/"+strconv.Itoa(d.FD)+"\x00", unix.O_PATH)
 	if err != nil {
 		return false
 	}
