@@ -94,6 +94,7 @@ func (s *survey) report(ctx context.Context) *Report {
 		Containers: s.judgement.Containers, Sandboxes: s.judgement.Sandboxes,
 	}
 	r.IPCNamespaces = s.ipcNamespaces(ctx)
+	s.reach(ctx, r.IPCNamespaces)
 	r.Coverage = s.coverage()
 	r.Normalize()
 	r.Findings = audit.Findings(r)

@@ -46,6 +46,9 @@ func (r Rights) Any() bool {
 	return r.Read.State != No || r.Write.State != No || r.Control.State != No
 }
 
+// Best returns the state of the most that can be done.
+func (r Rights) Best() State { return max(r.Read.State, r.Write.State, r.Control.State) }
+
 // Access returns the rights in the words of a report. Via is that of the most
 // that can be done: writing, else reading, else controlling.
 func (r Rights) Access(container string) report.Access {

@@ -199,7 +199,7 @@ func (fs *FS) Self() int {
 		return 0
 	}
 	var buf [16]byte
-	n, err := readlinkat(fs.live, fs.fd, "self", buf[:])
+	n, err := readlinkat(false, fs.fd, "self\x00", buf[:])
 	if err != nil {
 		return 0
 	}

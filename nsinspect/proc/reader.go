@@ -2,6 +2,7 @@ package proc
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"unsafe"
 
@@ -182,6 +183,7 @@ func (r *reader) threads(dir int, rec *Record) (found, moving, alive bool) {
 		r.fail(rec.PID, "task", err)
 		return false, false, true
 	}
+	slices.Sort(tids)
 	for _, tid := range tids {
 		if int(tid) == rec.PID {
 			continue

@@ -19,6 +19,7 @@ type Status struct {
 	TracerPID              int // 0 if it is not traced
 	NoNewPrivs             bool
 	Seccomp                int // 0 off, 1 strict, 2 filter; since Linux 3.8
+	SeccompFilters         int // since Linux 5.9; 0 before
 }
 
 // parseStatus reads a /proc/PID/status. The Uid, Gid, Groups and CapEff lines must be there; the name
@@ -75,6 +76,8 @@ func parseStatus(text []byte) (*Status, bool) {
 			s.NoNewPrivs = string(value) == "1"
 		case "Seccomp":
 			s.Seccomp, good = parseInt(value)
+		case "Seccomp_filters":
+			s.SeccompFilters, good = parseInt(value)
 		}
 		if !good {
 			return nil, false

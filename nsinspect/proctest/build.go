@@ -43,7 +43,9 @@
 package proctest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -143,16 +145,69 @@ func process(dir, line string, tasks map[string]map[string][]string) error {
 		return err
 	}
 	base := filepath.Join(dir, pid)
-	if !thread {
-		tasks[pid] = values
-		if err := task(base, pid, pid, 0, values); err != nil {
+	if thread {
+		return task(filepath.Join(base, "task", tid), pid, tid, 2, values)
+	}
+	tasks[pid] = values
+	if err := task(base, pid, pid, 0, values); err != nil {
+		return err
+	}
+	return leader(base, filepath.Join(base, "task", pid))
+}
+
+// leader makes the directory of a process's first thread, of the same files: what a test does
+// to one of them happens to both, as in a procfs.
+func leader(process, thread string) error {
+	if err := os.MkdirAll(filepath.Join(thread, "ns"), 0o755); err != nil {
+		return err
+	}
+	for _, sub := range []string{"", "ns"} {
+		list, err := os.ReadDir(filepath.Join(process, sub))
+		if err != nil {
 			return err
 		}
+		for _, e := range list {
+			from, to := filepath.Join(process, sub, e.Name()), filepath.Join(thread, sub, e.Name())
+			switch {
+			case e.IsDir():
+			case e.Name() == "root":
+				target, err := os.Readlink(from)
+				if err != nil {
+					return err
+				}
+				if err := os.Symlink("../../"+target, to); err != nil {
+					return err
+				}
+			default:
+				if err := os.Link(from, to); err != nil {
+					return err
+				}
+			}
+		}
 	}
-	if !thread {
-		tid = pid
+	return nil
+}
+
+// link makes a link. Those with the same target are one inode, for the sake of file systems
+// that are slow to make them.
+func link(pool, target, path string) error {
+	one := filepath.Join(pool, target)
+	if strings.Contains(target, "/") {
+		return os.Symlink(target, path)
 	}
-	return task(filepath.Join(base, "task", tid), pid, tid, 2, values)
+	if os.Link(one, path) == nil {
+		return nil
+	}
+	if err := os.MkdirAll(pool, 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(target, one); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if os.Link(one, path) == nil {
+		return nil
+	}
+	return os.Symlink(target, path) // the file system has no more links to one inode
 }
 
 // parse reads the words KEY=VALUE of a line; those of one line replace inherited ones.
@@ -199,6 +254,7 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "ns"), 0o755); err != nil {
 		return err
 	}
+	up := strings.Repeat("../", depth+1)
 	for kind, inode := range initial {
 		key := kind
 		if kind == "cgroup" {
@@ -211,7 +267,7 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 		default:
 			inode = v
 		}
-		if err := os.Symlink(kind+":["+inode+"]", filepath.Join(dir, "ns", kind)); err != nil {
+		if err := link(filepath.Join(dir, up, "links"), kind+":["+inode+"]", filepath.Join(dir, "ns", kind)); err != nil {
 			return err
 		}
 	}
@@ -275,7 +331,6 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 		}
 	}
 
-	up := strings.Repeat("../", depth+1)
 	root := get("root", "host")
 	if err := os.MkdirAll(filepath.Join(dir, up, "roots", root), 0o755); err != nil {
 		return err

@@ -15,6 +15,7 @@ func (r *Report) Normalize() {
 		present(&c.PIDs)
 		present(&c.Monitors)
 		present(&c.Evidence)
+		present(&c.NotModelled)
 		c.IPC.normalize()
 		c.PID.normalize()
 		if c.Labels == nil {

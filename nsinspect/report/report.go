@@ -107,7 +107,12 @@ type Container struct {
 	DevShm   DevShm            `json:"dev_shm"`
 	Exposed  bool              `json:"exposed"`
 	Reach    Reach             `json:"reach"`
-	Evidence []Evidence        `json:"evidence"` // how the container was recognised
+
+	// NotModelled is what is in force for an exposed container and may forbid
+	// more than Reach says, or give it more.
+	NotModelled []string `json:"not_modelled"`
+
+	Evidence []Evidence `json:"evidence"` // how the container was recognised
 }
 
 // Pod is the Kubernetes pod (or podman pod) of a container.
@@ -140,6 +145,9 @@ type Reach struct {
 	Msg    int `json:"msg"`
 	Signal int `json:"signal"`
 	Ptrace int `json:"ptrace"`
+
+	Others        int `json:"others"`         // objects of others that it can write
+	PtraceUnknown int `json:"ptrace_unknown"` // processes of which it cannot be told (whether they are dumpable, mostly)
 }
 
 // Sandbox is processes outside any container that share a namespace or a root of their own.

@@ -1,0 +1,193 @@
+package nsinspect
+
+import (
+	"context"
+	"slices"
+
+	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/ipc"
+	"github.com/nsinspect/nsinspect/nsinspect/namespace"
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"github.com/nsinspect/nsinspect/nsinspect/report"
+)
+
+// sharers are the processes of one container that are in the host's namespaces,
+// by what the kernel judges them by.
+type sharers struct {
+	container *report.Container
+	ipc, pid  []ipc.Cred
+	euids     map[uint32]bool
+	pids      map[int]bool
+}
+
+// reach judges what the exposed containers can get at, and enters it into the
+// containers and the objects of the host's IPC namespace.
+func (s *survey) reach(ctx context.Context, spaces []report.IPCNamespace) {
+	exposed := s.exposed(ctx)
+	if len(exposed) == 0 {
+		return
+	}
+	s.progress("judging what the exposed containers can reach")
+	for i := range spaces {
+		if spaces[i].Host {
+			owner := s.ownerOf(ctx, spaces[i].Inode)
+			for _, e := range exposed {
+				e.reachObjects(&spaces[i], owner)
+			}
+		}
+	}
+	s.reachProcesses(ctx, exposed)
+}
+
+// exposed reads the credentials of the processes that are in a namespace of the host's.
+func (s *survey) exposed(ctx context.Context) []*sharers {
+	f := &s.facts
+	var all []*sharers
+	var visits []container.Visit
+	for i := range s.judgement.Containers {
+		c := &s.judgement.Containers[i]
+		if !c.Exposed {
+			continue
+		}
+		all = append(all, &sharers{container: c, euids: map[uint32]bool{}, pids: map[int]bool{}})
+		for _, pid := range c.PIDs {
+			if p := f.Find(pid); p != nil {
+				visits = append(visits, container.Visit{PID: pid, Want: p.Asked | credWants})
+			}
+		}
+	}
+	s.visit(ctx, visits)
+	users := s.userNamespaces(ctx, visits)
+	for _, e := range all {
+		for _, pid := range e.container.PIDs {
+			e.pids[pid] = true
+			p := f.Find(pid)
+			if p == nil {
+				continue
+			}
+			cred, ok := users.cred(p.Detail)
+			if !ok {
+				continue // a gap of the visit tells why
+			}
+			e.euids[cred.EUID] = true
+			if f.Baseline.IsIPC(p.IPC) {
+				e.ipc = append(e.ipc, cred)
+			}
+			if f.Baseline.IsPID(p.PIDNS) {
+				e.pid = append(e.pid, cred)
+			}
+		}
+		e.container.NotModelled = ipc.LimitsOf(append(slices.Clone(e.ipc), e.pid...))
+	}
+	return all
+}
+
+// reachObjects judges every object of the host's IPC namespace for one container.
+func (e *sharers) reachObjects(n *report.IPCNamespace, owner ipc.Namespace) {
+	if len(e.ipc) == 0 {
+		return
+	}
+	reacher := ipc.NewReacher(owner, e.ipc)
+	judge := func(o ipc.Object, into *[]report.Access, count *int, others bool) {
+		rights := reacher.Reach(o)
+		*into = append(*into, rights.Access(e.container.Ref))
+		if rights.Best() >= ipc.AfterSetuid {
+			*count++
+		}
+		if others && rights.WriteInTheEnd() >= ipc.AfterSetuid {
+			e.container.Reach.Others++
+		}
+	}
+	r := &e.container.Reach
+	for i := range n.Shm {
+		m := &n.Shm[i]
+		// A segment of the same uid that somebody else made is another's, too:
+		// root in a container is not root's database.
+		judge(ipc.ObjectOfShm(*m), &m.Reach, &r.Shm, !e.euids[m.UID] || m.CPID != 0 && !e.pids[m.CPID])
+	}
+	for i := range n.Sem {
+		m := &n.Sem[i]
+		judge(ipc.ObjectOfSem(*m), &m.Reach, &r.Sem, !e.euids[m.UID])
+	}
+	for i := range n.Msg {
+		m := &n.Msg[i]
+		judge(ipc.ObjectOfMsg(*m), &m.Reach, &r.Msg, !e.euids[m.UID])
+	}
+	for i := range n.Mqueue {
+		m := &n.Mqueue[i]
+		var none int
+		judge(ipc.ObjectOfMqueue(*m), &m.Reach, &none, !e.euids[m.UID])
+	}
+}
+
+// reachProcesses counts the processes of the host that those in its PID
+// namespace could signal, and whose memory they could read. It takes the
+// credentials of every process, and is done only where somebody is in there.
+func (s *survey) reachProcesses(ctx context.Context, exposed []*sharers) {
+	exposed = slices.DeleteFunc(exposed, func(e *sharers) bool { return len(e.pid) == 0 })
+	if len(exposed) == 0 {
+		return
+	}
+	var visits []container.Visit
+	for i := range s.facts.Processes {
+		p := &s.facts.Processes[i]
+		if want := p.Asked | credWants; !p.Zombie && !p.Failed && (p.Detail == nil || p.Asked != want) {
+			visits = append(visits, container.Visit{PID: p.PID, Want: want})
+		}
+	}
+	s.visit(ctx, visits)
+	all := make([]container.Visit, 0, len(s.facts.Processes))
+	for i := range s.facts.Processes {
+		all = append(all, container.Visit{PID: s.facts.Processes[i].PID})
+	}
+	users := s.userNamespaces(ctx, all)
+	yama := s.yama()
+	for _, e := range exposed {
+		var targets []ipc.Target
+		for i := range s.facts.Processes {
+			p := &s.facts.Processes[i]
+			if e.pids[p.PID] || p.Zombie || p.Detail == nil || p.Detail.Guard == nil {
+				continue
+			}
+			cred, ok := users.cred(p.Detail)
+			if !ok {
+				continue
+			}
+			targets = append(targets, ipc.Target{Cred: cred, Kthread: p.Detail.KernelThread, MMUserNS: cred.UserNS,
+				Dumpable: ipc.DumpableFrom(p.Detail.Guard.OwnerUID, p.Detail.Guard.OwnerGID, cred)})
+		}
+		signal, ptrace := ipc.TallySignal(e.pid, targets), ipc.TallyPtrace(e.pid, targets, yama)
+		e.container.Reach.Signal = signal.Now + signal.AfterSetuid
+		e.container.Reach.Ptrace = ptrace.Now + ptrace.AfterSetuid
+		e.container.Reach.PtraceUnknown = ptrace.Unknown
+	}
+}
+
+// yama returns the scope of ptrace on this host.
+func (s *survey) yama() ipc.Yama {
+	b, err := s.fs.File("sys/kernel/yama/ptrace_scope", 16)
+	if err != nil && proc.KindOf(err) != proc.Absent {
+		s.gaps = append(s.gaps, report.Gap{File: "sys/kernel/yama/ptrace_scope", Error: report.Text(err.Error())})
+	}
+	return ipc.ParseYama(b)
+}
+
+// ownerOf tells which user namespace owns an IPC namespace.
+func (s *survey) ownerOf(ctx context.Context, inode uint64) ipc.Namespace {
+	if inode == namespace.InitialIPC {
+		return ipc.HostNamespace()
+	}
+	var records []proc.Record
+	for _, pid := range s.inhabitants(inode) {
+		records = append(records, s.facts.Find(pid).Record)
+	}
+	inv, err := namespace.TakeInventory(ctx, s.fs, records, namespace.Search{Types: []string{"ipc", "user"}, Owners: true})
+	if err != nil {
+		return ipc.Namespace{}
+	}
+	found := inv.Find(namespace.ID{Type: "ipc", Inode: inode})
+	if found == nil || found.Owner == 0 {
+		return ipc.Namespace{}
+	}
+	return ipc.Namespace{Owner: tree(inv)[found.Owner]}
+}
