@@ -141,7 +141,8 @@ type childMaps struct {
 	Setgroups bool
 	Owner     int // effective uid of its creator
 	NewIPC    bool
-	Start     int // uid and gid to start with, in the namespace's numbers
+	Same      bool // no new user namespace after all
+	Start     int  // uid and gid to start with, in the namespace's numbers
 }
 
 // childCommand returns a child that is to be started, in a user namespace of its
@@ -152,7 +153,7 @@ func childCommand(path string, in, out *os.File, m *childMaps) *exec.Cmd {
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if m == nil {
+	if m == nil || m.Same {
 		return cmd
 	}
 	attr := cmd.SysProcAttr
