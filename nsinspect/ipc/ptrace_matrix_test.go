@@ -75,24 +75,31 @@ func TestSignalAndPtraceAgainstKernel(t *testing.T) {
 	for _, r := range residents {
 		t.Run(r.name+" to all", func(t *testing.T) { ask(t, th.start(t, path, r.maps...), victims) })
 	}
-	// The victims above are in user namespaces of their own, but for the host's:
-	// these are where the caller is, in another process.
-	for _, r := range residents[1:] {
-		t.Run(r.name+" to its neighbours", func(t *testing.T) {
-			var near []settledVictim
-			var c *child
+	// The victims above are in user namespaces of their own, but for the host's.
+	// These are where the caller is, in another process, or in a namespace below.
+	for _, near := range []struct {
+		name   string
+		caller childMaps
+		victim childMaps
+	}{
+		{"remapped to its neighbours", remapped, childMaps{Same: true}},
+		{"partial to its neighbours", partial, childMaps{Same: true}},
+		{"rootless to its neighbours", rootless, childMaps{Same: true}},
+		{"no uid 0 to its neighbours", noRoot, childMaps{Same: true}},
+		{"remapped to a container within", remapped, nested},
+	} {
+		t.Run(near.name, func(t *testing.T) {
+			c := th.start(t, path, near.caller)
+			var victims []settledVictim
 			for _, dumpable := range []int{0, 1} {
-				if c = th.start(t, path, r.maps...); c.outer != nil {
-					t.Skip("a child within a child cannot make another")
-				}
-				neighbour, err := c.nest(&childMaps{Same: true})
+				v, err := c.nest(&near.victim)
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := placeOf(t, neighbour.pid)
-				near = append(near, p.settle(t, neighbour, rng, r.name, dumpable)...)
+				p := placeOf(t, v.pid)
+				victims = append(victims, p.settle(t, v, rng, near.name, dumpable)...)
 			}
-			ask(t, c, near)
+			ask(t, c, victims)
 		})
 	}
 	t.Logf("altogether, signals: %v", signals)

@@ -183,7 +183,7 @@ func serve() error {
 	}
 	// The thread that starts the child within has to live as long as it does.
 	starter := newThread()
-	var within *child
+	var within []*child // the last is meant; those before it stay as they are
 	for {
 		var req childRequest
 		if err := in.Decode(&req); err != nil {
@@ -197,15 +197,17 @@ func serve() error {
 			if e != nil {
 				return e
 			}
-			if err = starter.do(func() (err error) {
-				within, err = startChild(exe, req.Nest)
+			err = starter.do(func() error {
+				c, err := startChild(exe, req.Nest)
+				if err == nil {
+					within = append(within, c)
+					reply.PID = c.pid
+				}
 				return err
-			}); err == nil {
-				reply.PID = within.pid
-			}
+			})
 		case req.Within:
 			req.Within = false
-			reply, err = within.ask(req)
+			reply, err = within[len(within)-1].ask(req)
 		default:
 			reply, err = answerRequest(&req)
 		}

@@ -347,6 +347,39 @@ func (m *matrix) story(t *testing.T, s *story) {
 		}
 	}
 	m.removals(t, s, rights, steps)
+	m.lessKnown(t, s, cred, rights)
+}
+
+// lessKnown judges once more with less knowledge: the answer may become
+// Unknown, or AfterSetuid where it takes that to be sure, but not less and not more.
+func (m *matrix) lessKnown(t *testing.T, s *story, cred Cred, rights []Rights) {
+	t.Helper()
+	for _, less := range []struct {
+		what   string
+		change func(*Cred, *Namespace)
+	}{
+		{"the owner of the IPC namespace", func(_ *Cred, ns *Namespace) { ns.Owner = nil }},
+		{"what is around the owner", func(_ *Cred, ns *Namespace) { ns.Owner = &UserNS{Inode: ns.Owner.Inode, Owner: ns.Owner.Owner} }},
+		{"the root of the queues", func(_ *Cred, ns *Namespace) { ns.MqueueRootKnown = false }},
+		{"the user namespace", func(c *Cred, _ *Namespace) { c.UserNS = nil }},
+		{"the id maps", func(c *Cred, _ *Namespace) { c.UIDMap, c.GIDMap = nil, nil }},
+		{"setgroups", func(c *Cred, _ *Namespace) { c.Setgroups = SetgroupsUnknown }},
+	} {
+		c, ns := cred, m.ns
+		less.change(&c, &ns)
+		for i, o := range m.live {
+			got := Reach(c, ns, o.Object)
+			for n, pair := range [...][2]State{
+				opRead:    {got.Read.State, rights[i].Read.State},
+				opWrite:   {got.Write.State, rights[i].Write.State},
+				opControl: {got.Control.State, rights[i].Control.State},
+			} {
+				if !weaker(pair[0], pair[1]) {
+					m.wrong.add(t, "%s: %s of %v is %v, but %v without knowing %s\n\t%+v", s.name, opName(op(n)), o.Object, pair[1], pair[0], less.what, s.childCred)
+				}
+			}
+		}
+	}
 }
 
 // removals has the child really remove objects that are made for it: one of
