@@ -71,6 +71,7 @@ type attempt struct {
 	UID, GID int // for IPC_SET: the owner in the child's numbers, or -1 when it has none
 	Mode     uint32
 	Remove   bool // IPC_RMID instead of IPC_SET
+	Take     bool // IPC_SET to its own, with all permissions, and then to write
 	Skip     [3]bool
 }
 
@@ -702,6 +703,13 @@ func (a *attempt) control() (bool, bool) {
 	}
 	ds := ipcDS{qbytes: 16384}
 	ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = uint32(a.UID), uint32(a.GID), a.Mode
+	if a.Take {
+		ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = uint32(unix.Geteuid()), uint32(unix.Getegid()), 0o666
+		if allowed, ok := outcome(ctl(a.Kind, a.ID, cmd, &ds)); !allowed || !ok {
+			return allowed, ok
+		}
+		return a.write()
+	}
 	errno := ctl(a.Kind, a.ID, cmd, &ds)
 	if !a.Remove && (a.UID < 0 || a.GID < 0) {
 		// An owner that has no number here cannot be named, so the same values

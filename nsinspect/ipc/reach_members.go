@@ -46,6 +46,11 @@ func (r Rights) Any() bool {
 	return r.Read.State != No || r.Write.State != No || r.Control.State != No
 }
 
+// WriteInTheEnd returns the state of writing to a SysV object when IPC_SET counts
+// too: whoever controls an object can give himself its permission bits first, so
+// that a mode which forbids its owner to write stops nobody.
+func (r Rights) WriteInTheEnd() State { return max(r.Write.State, r.Control.State) }
+
 // Access returns the rights in the words of a report. Via is that of the most
 // that can be done: writing, else reading, else controlling.
 func (r Rights) Access(container string) report.Access {
