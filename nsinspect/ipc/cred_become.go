@@ -68,12 +68,11 @@ func (c *Cred) canExecAsRoot() (uint32, answer) {
 		return noID, no
 	}
 	if c.UIDMap == nil {
-		// Where nothing is known of the namespace, its uid 0 is not known either,
-		// unless it is the initial one.
 		if c.UserNS != nil && c.UserNS.Inode == initialUserNS {
 			return 0, c.mayTakeUID(*c, 0)
 		}
-		return 0, min(unknown, c.mayTakeUID(*c, 0))
+		// Any uid may be its namespace's uid 0, also the one it has.
+		return c.EUID, unknown
 	}
 	root, ok := c.UIDMap.Outside(0)
 	if !ok {
@@ -183,7 +182,7 @@ func (c *Cred) candidatesFrom(from Cred, steps Steps, sure answer, uids, gids []
 // uidsToTry returns the uids that a rule asks for, what c can switch to
 // freely, the owners of user namespaces whose parent c is in (owning one gives
 // capabilities over it), and one uid that is none of those asked for.
-func (c *Cred) uidsToTry(over *UserNS, asked ...uint32) []uint32 {
+func (c *Cred) uidsToTry(over []*UserNS, asked ...uint32) []uint32 {
 	out := slices.Clip(slices.Clone(asked))
 	add := func(uid uint32) {
 		if !slices.Contains(out, uid) {
@@ -193,8 +192,10 @@ func (c *Cred) uidsToTry(over *UserNS, asked ...uint32) []uint32 {
 	add(c.UID)
 	add(c.EUID)
 	add(c.SUID)
-	if c.UserNS != nil {
-		ns := over
+	for _, ns := range over {
+		if c.UserNS == nil {
+			break
+		}
 		for depth := 0; ns != nil && ns.Parent != nil && depth < maxUserNSDepth; depth++ {
 			if ns.Parent.Inode == c.UserNS.Inode {
 				add(ns.Owner)

@@ -96,7 +96,7 @@ func Ptrace(c Cred, t Target, y Yama) Grant {
 	if g.State == Now || t.Kthread {
 		return g
 	}
-	uids := c.uidsToTry(t.Cred.UserNS, t.Cred.UID)
+	uids := c.uidsToTry([]*UserNS{t.Cred.UserNS, t.MMUserNS}, t.Cred.UID)
 	gids := c.gidsToTry(t.Cred.GID)
 	c.candidates(uids, gids, func(as *Cred, steps Steps, sure answer) bool {
 		ok, via := as.mayTrace(&t, y)

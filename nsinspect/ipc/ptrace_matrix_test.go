@@ -56,41 +56,50 @@ func TestSignalAndPtraceAgainstKernel(t *testing.T) {
 	for _, r := range residents {
 		for _, dumpable := range []int{0, 1} {
 			c := th.start(t, path, r.maps...)
-			victims = append(victims, settle2(t, c, rng, r.name, dumpable)...)
+			p := placeOf(t, c.pid)
+			victims = append(victims, p.settle(t, c, rng, r.name, dumpable)...)
 		}
 	}
 
 	var signals, ptraces count
-	for _, r := range residents {
-		t.Run(r.name, func(t *testing.T) {
-			c := th.start(t, path, r.maps...)
-			// Children of residents that have the map in common are in different user
-			// namespaces; those of the host are all in one.
-			p := placeOf(t, c.pid)
-			m := ptraceMatrix{p: p, c: c, victims: victims, yama: yama}
-			for _, s := range p.stories(rng, 6) {
-				m.story(t, &s)
-			}
-			t.Logf("signals: %v", m.signals)
-			t.Logf("memory: %v", m.ptraces)
-			signals.merge(m.signals)
-			ptraces.merge(m.ptraces)
-		})
+	ask := func(t *testing.T, c *child, victims []settledVictim) {
+		m := ptraceMatrix{p: placeOf(t, c.pid), c: c, victims: victims, yama: yama}
+		for _, s := range m.p.stories(rng, 6) {
+			m.story(t, &s)
+		}
+		t.Logf("signals: %v", m.signals)
+		t.Logf("memory: %v", m.ptraces)
+		signals.merge(m.signals)
+		ptraces.merge(m.ptraces)
 	}
-	// Within one user namespace that is not the host's: the caller is where the
-	// victims are.
-	for _, r := range residents[1:] {
-		t.Run("among themselves: "+r.name, func(t *testing.T) {
-			c := th.start(t, path, r.maps...)
-			p := placeOf(t, c.pid)
-			m := ptraceMatrix{p: p, c: c, victims: settle2(t, c, rng, r.name, -1), yama: yama}
-			for _, s := range p.stories(rng, 6) {
-				m.story(t, &s)
+	for _, r := range residents {
+		t.Run(r.name+" to all", func(t *testing.T) { ask(t, th.start(t, path, r.maps...), victims) })
+	}
+	// The victims above are in user namespaces of their own, but for the host's.
+	// These are where the caller is, in another process, or in a namespace below.
+	for _, near := range []struct {
+		name   string
+		caller childMaps
+		victim childMaps
+	}{
+		{"remapped to its neighbours", remapped, childMaps{Same: true}},
+		{"partial to its neighbours", partial, childMaps{Same: true}},
+		{"rootless to its neighbours", rootless, childMaps{Same: true}},
+		{"no uid 0 to its neighbours", noRoot, childMaps{Same: true}},
+		{"remapped to a container within", remapped, nested},
+	} {
+		t.Run(near.name, func(t *testing.T) {
+			c := th.start(t, path, near.caller)
+			var victims []settledVictim
+			for _, dumpable := range []int{0, 1} {
+				v, err := c.nest(&near.victim)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := placeOf(t, v.pid)
+				victims = append(victims, p.settle(t, v, rng, near.name, dumpable)...)
 			}
-			t.Logf("signals: %v", m.signals)
-			t.Logf("memory: %v", m.ptraces)
-			signals.merge(m.signals)
-			ptraces.merge(m.ptraces)
+			ask(t, c, victims)
 		})
 	}
 	t.Logf("altogether, signals: %v", signals)
@@ -100,16 +109,7 @@ func TestSignalAndPtraceAgainstKernel(t *testing.T) {
 	}
 }
 
-// settle2 has a child put threads up, and reads of /proc what the model is given.
-// A dumpable attribute of -1 settles threads that share the caller's memory, whom the
-// kernel lets look into each other whatever their ids are: they are in a process of
-// their own.
-func settle2(t *testing.T, c *child, rng *rand.Rand, where string, dumpable int) []settledVictim {
-	t.Helper()
-	p := placeOf(t, c.pid)
-	return p.settle(t, c, rng, where, dumpable)
-}
-
+// settle has a child put threads up, and reads of /proc what the model is given.
 func (p *place) settle(t *testing.T, c *child, rng *rand.Rand, where string, dumpable int) []settledVictim {
 	t.Helper()
 	var creds []childCred
@@ -248,7 +248,7 @@ func (m *ptraceMatrix) ways(t *testing.T, s *story, cred *Cred, v *settledVictim
 }
 
 // lessKnown judges once more with less knowledge: the answer may become
-// Unknown, but never another one.
+// Unknown, or AfterSetuid where it takes that to be sure, but not less and not more.
 func (m *ptraceMatrix) lessKnown(t *testing.T, s *story, cred Cred, v *settledVictim, signal, ptrace Grant) {
 	t.Helper()
 	for _, less := range []struct {
@@ -263,11 +263,16 @@ func (m *ptraceMatrix) lessKnown(t *testing.T, s *story, cred Cred, v *settledVi
 	} {
 		c, target := cred, v.target
 		less.change(&c, &target)
-		if g := Signal(c, target); g.State != Unknown && g.State != signal.State {
+		if g := Signal(c, target); !weaker(g.State, signal.State) {
 			m.wrong.add(t, "%s: signal to %s is %v, but %v without knowing the %s\n\tcaller %+v\n\ttarget %+v", s.name, v.where, signal.State, g.State, less.what, cred, v.target)
 		}
-		if g := Ptrace(c, target, m.yama); g.State != Unknown && g.State != ptrace.State {
+		if g := Ptrace(c, target, m.yama); !weaker(g.State, ptrace.State) {
 			m.wrong.add(t, "%s: memory of %s is %v, but %v without knowing the %s\n\tcaller %+v\n\ttarget %+v", s.name, v.where, ptrace.State, g.State, less.what, cred, v.target)
 		}
 	}
+}
+
+// weaker reports whether a state is what less knowledge may make of the true one.
+func weaker(s, truth State) bool {
+	return s == truth || s == Unknown || s == AfterSetuid && truth == Now
 }

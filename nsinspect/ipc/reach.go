@@ -187,7 +187,7 @@ func Reach(c Cred, ns Namespace, o Object) Rights {
 			gids = append(gids, o.CGID)
 		}
 	}
-	c.candidates(c.uidsToTry(ns.Owner, asked...), c.gidsToTry(gids...), func(as *Cred, steps Steps, sure answer) bool {
+	c.candidates(c.uidsToTry([]*UserNS{ns.Owner}, asked...), c.gidsToTry(gids...), func(as *Cred, steps Steps, sure answer) bool {
 		missing := 0
 		for op, g := range grants {
 			if g.State >= AfterSetuid {

@@ -71,6 +71,7 @@ type attempt struct {
 	UID, GID int // for IPC_SET: the owner in the child's numbers, or -1 when it has none
 	Mode     uint32
 	Remove   bool // IPC_RMID instead of IPC_SET
+	Take     bool // IPC_SET to its own, with all permissions, and then to write
 	Skip     [3]bool
 }
 
@@ -141,7 +142,8 @@ type childMaps struct {
 	Setgroups bool
 	Owner     int // effective uid of its creator
 	NewIPC    bool
-	Start     int // uid and gid to start with, in the namespace's numbers
+	Same      bool // no new user namespace after all
+	Start     int  // uid and gid to start with, in the namespace's numbers
 }
 
 // childCommand returns a child that is to be started, in a user namespace of its
@@ -152,7 +154,7 @@ func childCommand(path string, in, out *os.File, m *childMaps) *exec.Cmd {
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if m == nil {
+	if m == nil || m.Same {
 		return cmd
 	}
 	attr := cmd.SysProcAttr
@@ -182,7 +184,7 @@ func serve() error {
 	}
 	// The thread that starts the child within has to live as long as it does.
 	starter := newThread()
-	var within *child
+	var within []*child // the last is meant; those before it stay as they are
 	for {
 		var req childRequest
 		if err := in.Decode(&req); err != nil {
@@ -196,15 +198,17 @@ func serve() error {
 			if e != nil {
 				return e
 			}
-			if err = starter.do(func() (err error) {
-				within, err = startChild(exe, req.Nest)
+			err = starter.do(func() error {
+				c, err := startChild(exe, req.Nest)
+				if err == nil {
+					within = append(within, c)
+					reply.PID = c.pid
+				}
 				return err
-			}); err == nil {
-				reply.PID = within.pid
-			}
+			})
 		case req.Within:
 			req.Within = false
-			reply, err = within.ask(req)
+			reply, err = within[len(within)-1].ask(req)
 		default:
 			reply, err = answerRequest(&req)
 		}
@@ -699,6 +703,13 @@ func (a *attempt) control() (bool, bool) {
 	}
 	ds := ipcDS{qbytes: 16384}
 	ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = uint32(a.UID), uint32(a.GID), a.Mode
+	if a.Take {
+		ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = uint32(unix.Geteuid()), uint32(unix.Getegid()), 0o666
+		if allowed, ok := outcome(ctl(a.Kind, a.ID, cmd, &ds)); !allowed || !ok {
+			return allowed, ok
+		}
+		return a.write()
+	}
 	errno := ctl(a.Kind, a.ID, cmd, &ds)
 	if !a.Remove && (a.UID < 0 || a.GID < 0) {
 		// An owner that has no number here cannot be named, so the same values

@@ -347,18 +347,51 @@ func (m *matrix) story(t *testing.T, s *story) {
 		}
 	}
 	m.removals(t, s, rights, steps)
+	m.lessKnown(t, s, cred, rights)
 }
 
-// removals has the child really remove objects that are made for it: one of
-// each kind and owner as it is, and those for which the model names steps, after
-// these.
+// lessKnown judges once more with less knowledge: the answer may become
+// Unknown, or AfterSetuid where it takes that to be sure, but not less and not more.
+func (m *matrix) lessKnown(t *testing.T, s *story, cred Cred, rights []Rights) {
+	t.Helper()
+	for _, less := range []struct {
+		what   string
+		change func(*Cred, *Namespace)
+	}{
+		{"the owner of the IPC namespace", func(_ *Cred, ns *Namespace) { ns.Owner = nil }},
+		{"what is around the owner", func(_ *Cred, ns *Namespace) { ns.Owner = &UserNS{Inode: ns.Owner.Inode, Owner: ns.Owner.Owner} }},
+		{"the root of the queues", func(_ *Cred, ns *Namespace) { ns.MqueueRootKnown = false }},
+		{"the user namespace", func(c *Cred, _ *Namespace) { c.UserNS = nil }},
+		{"the id maps", func(c *Cred, _ *Namespace) { c.UIDMap, c.GIDMap = nil, nil }},
+		{"setgroups", func(c *Cred, _ *Namespace) { c.Setgroups = SetgroupsUnknown }},
+	} {
+		c, ns := cred, m.ns
+		less.change(&c, &ns)
+		for i, o := range m.live {
+			got := Reach(c, ns, o.Object)
+			for n, pair := range [...][2]State{
+				opRead:    {got.Read.State, rights[i].Read.State},
+				opWrite:   {got.Write.State, rights[i].Write.State},
+				opControl: {got.Control.State, rights[i].Control.State},
+			} {
+				if !weaker(pair[0], pair[1]) {
+					m.wrong.add(t, "%s: %s of %v is %v, but %v without knowing %s\n\t%+v", s.name, opName(op(n)), o.Object, pair[1], pair[0], less.what, s.childCred)
+				}
+			}
+		}
+	}
+}
+
+// removals has the child really remove objects that are made for it, and take
+// others over: one of each kind and owner as it is, and those for which the model
+// names steps, after these.
 func (m *matrix) removals(t *testing.T, s *story, rights []Rights, steps []Steps) {
 	t.Helper()
-	round := func(named string, mv move, exec, prepare bool, want func(Grant) bool, tried func(Grant) bool) {
+	one := func(named string, mv move, exec, prepare, take bool, want func(Grant) bool, tried func(Grant) bool) {
 		var index []int
 		var objects []Object
 		for i := range m.objects {
-			if tried(rights[i].Control) {
+			if tried(rights[i].Control) && !(take && m.objects[i].Kind == MqueueObject) {
 				index = append(index, i)
 				objects = append(objects, m.objects[i])
 			}
@@ -370,7 +403,7 @@ func (m *matrix) removals(t *testing.T, s *story, rights []Rights, steps []Steps
 		req := childRequest{Base: &s.childCred, Moves: []move{mv}, Exec: exec, Prepare: prepare}
 		for i := range throwaway {
 			a := m.attempt(&throwaway[i])
-			a.Remove, a.Skip = true, [3]bool{opRead: true, opWrite: true}
+			a.Remove, a.Take, a.Skip = !take, take, [3]bool{opRead: true, opWrite: true}
 			req.Objects = append(req.Objects, a)
 		}
 		reply, err := m.c.ask(req)
@@ -381,12 +414,12 @@ func (m *matrix) removals(t *testing.T, s *story, rights []Rights, steps []Steps
 		got := reply.Moves[0]
 		for i := range throwaway {
 			g := rights[index[i]].Control
-			if g.State == Now && named == "" || throwaway[i].Kind == MqueueObject {
+			if throwaway[i].Kind == MqueueObject {
 				m.count.add(g.State)
 			}
 			is := got.Refused == "" && got.Bits[i]&(1<<opControl) != 0 && got.Bits[i] != badOutcome
 			if is != want(g) {
-				m.wrong.add(t, "%s%s, removal of %v: model says %v, kernel says %v %s\n\t%+v", s.name, named, throwaway[i].Object, g.State, is, got.Refused, s.childCred)
+				m.wrong.add(t, "%s%s, removal (taking over: %v) of %v: model says %v, kernel says %v %s\n\t%+v", s.name, named, take, throwaway[i].Object, g.State, is, got.Refused, s.childCred)
 			}
 		}
 		if err := m.th.do(func() error {
@@ -397,6 +430,10 @@ func (m *matrix) removals(t *testing.T, s *story, rights []Rights, steps []Steps
 		}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	round := func(named string, mv move, exec, prepare bool, want func(Grant) bool, tried func(Grant) bool) {
+		one(named, mv, exec, prepare, false, want, tried)
+		one(named, mv, exec, prepare, true, want, tried)
 	}
 	round("", newMove(), false, false, func(g Grant) bool { return g.State == Now }, func(Grant) bool { return true })
 	for _, st := range steps {

@@ -48,6 +48,10 @@ func (r Rights) Any() bool {
 
 // Best returns the state of the most that can be done.
 func (r Rights) Best() State { return max(r.Read.State, r.Write.State, r.Control.State) }
+// WriteInTheEnd returns the state of writing to a SysV object when IPC_SET counts
+// too: whoever controls an object can give himself its permission bits first, so
+// that a mode which forbids its owner to write stops nobody.
+func (r Rights) WriteInTheEnd() State { return max(r.Write.State, r.Control.State) }
 
 // Access returns the rights in the words of a report. Via is that of the most
 // that can be done: writing, else reading, else controlling.

@@ -27,7 +27,7 @@ func Signal(c Cred, t Target) Grant {
 	if g.State == Now {
 		return g
 	}
-	uids := c.uidsToTry(t.Cred.UserNS, t.Cred.UID, t.Cred.SUID)
+	uids := c.uidsToTry([]*UserNS{t.Cred.UserNS}, t.Cred.UID, t.Cred.SUID)
 	c.candidates(uids, nil, func(as *Cred, steps Steps, sure answer) bool {
 		ok, via := as.maySignal(&t)
 		g.later(both(ok, sure), via, steps)

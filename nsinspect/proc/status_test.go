@@ -16,7 +16,7 @@ func TestParseStatus(t *testing.T) {
 	want := &Status{
 		UID: 1000, EUID: 1001, SUID: 1002, FSUID: 4294967295, GID: 0, EGID: 1, SGID: 2, FSGID: 3,
 		Groups: []uint32{4, 24, 4294967294}, CapPrm: 0x1ffffffffff, CapEff: 0xa80425fb, CapBnd: 0x400, CapAmb: 1,
-		NSpid: []int{77, 1}, Threads: 3, TracerPID: 5, NoNewPrivs: true, Seccomp: 2,
+		NSpid: []int{77, 1}, Threads: 3, TracerPID: 5, NoNewPrivs: true, Seccomp: 2, SeccompFilters: 1,
 	}
 	if !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %t\nwant %+v", got, ok, want)
