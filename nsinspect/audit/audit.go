@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
@@ -98,13 +99,19 @@ func (v view) not(b report.Baseline) string {
 
 func hostRules() []Rule {
 	ipc, pid := views()
-	find := func(v view) func(*report.Report) []hit {
+	find := func(v view, worse func(*report.Report, *report.Container) []report.Evidence) func(*report.Report) []hit {
 		return func(r *report.Report) (hits []hit) {
 			for i := range r.Containers {
 				c := &r.Containers[i]
-				if ns := v.of(c); ns.State == report.StateHost {
-					hits = append(hits, hit{subject: c.Ref, evidence: []report.Evidence{v.link(c.Init, ns.Inode, v.not(r.Baseline))}})
+				ns := v.of(c)
+				if ns.State != report.StateHost {
+					continue
 				}
+				h := hit{subject: c.Ref, evidence: []report.Evidence{v.link(c.Init, ns.Inode, v.not(r.Baseline))}}
+				if more := worse(r, c); more != nil {
+					h.severity, h.evidence = High, append(h.evidence, more...)
+				}
+				hits = append(hits, h)
 			}
 			return hits
 		}
@@ -113,12 +120,33 @@ func hostRules() []Rule {
 		ID: "host-ipc", Severity: Medium, Title: "shares the host's IPC namespace",
 		Why:         "Its processes see every SysV shared memory segment, semaphore set and message queue of the host and can use those whose permissions allow it.",
 		Remediation: "Run it without the host's IPC namespace (docker and podman: no --ipc=host; Compose: no ipc: host; Kubernetes: hostIPC: false). A program that only needs more shared memory wants --shm-size or an emptyDir with medium: Memory.",
-		Controls:    hostIPCControls(), find: find(ipc),
+		Controls:    hostIPCControls(), find: find(ipc, writable),
 	}, {
 		ID: "host-pid", Severity: Medium, Title: "shares the host's PID namespace",
 		Why:         "Its processes see every process of the host, can signal those of the same user, and with more rights read their memory.",
 		Remediation: "Run it without the host's PID namespace (docker and podman: no --pid=host; Compose: no pid: host; Kubernetes: hostPID: false).",
-		Controls:    hostPIDControls(), find: find(pid),
+		Controls:    hostPIDControls(), find: find(pid, traceable),
+	}}
+}
+
+// writable is the evidence that a container can write what is not its own: what
+// makes sharing the IPC namespace worse than a breach of a rule.
+func writable(_ *report.Report, c *report.Container) []report.Evidence {
+	if c.Reach.Others == 0 {
+		return nil
+	}
+	return []report.Evidence{{
+		What: "objects of others that it can write, now or after setuid", Value: strconv.Itoa(c.Reach.Others), Expected: "none",
+	}}
+}
+
+// traceable is the evidence that a container can read the memory of processes of the host.
+func traceable(_ *report.Report, c *report.Container) []report.Evidence {
+	if c.Reach.Ptrace == 0 {
+		return nil
+	}
+	return []report.Evidence{{
+		What: "processes of the host whose memory it can read, now or after setuid", Value: strconv.Itoa(c.Reach.Ptrace), Expected: "none",
 	}}
 }
 

@@ -48,6 +48,7 @@ func (r Rights) Any() bool {
 
 // Best returns the state of the most that can be done.
 func (r Rights) Best() State { return max(r.Read.State, r.Write.State, r.Control.State) }
+
 // WriteInTheEnd returns the state of writing to a SysV object when IPC_SET counts
 // too: whoever controls an object can give himself its permission bits first, so
 // that a mode which forbids its owner to write stops nobody.

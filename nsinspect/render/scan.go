@@ -86,6 +86,10 @@ func (s Style) containers(w io.Writer, r *report.Report) {
 	}
 	columns = append(columns, column{title: "INIT", right: true}, column{title: "PROCS", right: true},
 		column{title: "IPC"}, column{title: "PID"}, column{title: "VISIBLE HOST IPC"})
+	exposed := slices.ContainsFunc(r.Containers, func(c report.Container) bool { return c.Exposed })
+	if exposed {
+		columns = append(columns, column{title: "REACH"})
+	}
 
 	ordered := slices.Clone(r.Containers)
 	slices.SortStableFunc(ordered, func(a, b report.Container) int {
@@ -104,8 +108,12 @@ func (s Style) containers(w io.Writer, r *report.Report) {
 		if pods {
 			row = append(row, cell{text: podName(c.Pod)})
 		}
-		rows = append(rows, append(row, cell{text: strconv.Itoa(c.Init)}, cell{text: strconv.Itoa(len(c.PIDs))},
-			state(c.IPC), state(c.PID), cell{text: visible(r, c)}))
+		row = append(row, cell{text: strconv.Itoa(c.Init)}, cell{text: strconv.Itoa(len(c.PIDs))},
+			state(c.IPC), state(c.PID), cell{text: visible(r, c)})
+		if exposed {
+			row = append(row, cell{text: reach(c)})
+		}
+		rows = append(rows, row)
 	}
 	s.grid(w, columns, rows)
 	fmt.Fprintln(w)
@@ -195,6 +203,26 @@ func visible(r *report.Report, c report.Container) string {
 		return fmt.Sprintf("%s, %d sem, %d msg", shm, len(n.Sem), len(n.Msg))
 	}
 	return "unknown"
+}
+
+// reach sums up what an exposed container can get at.
+func reach(c report.Container) string {
+	if !c.Exposed {
+		return "-"
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{c.Reach.Shm, "shm"}, {c.Reach.Sem, "sem"}, {c.Reach.Msg, "msg"}, {c.Reach.Signal, "to signal"}, {c.Reach.Ptrace, "to trace"}} {
+		if p.n > 0 {
+			parts = append(parts, count(p.n)+" "+p.what)
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (s Style) sandboxes(w io.Writer, r *report.Report) {
