@@ -289,25 +289,18 @@ func readDockerShim(a arguments) (EngineProcess, bool) {
 	return readShim(a)
 }
 
-// readConmon tells its two users apart by what each hands over: podman its own
-// path to be called at the end, CRI-O its directories.
+// readConmon tells its two users apart by what each has always handed over and
+// the other has not: podman an --api-version (since 1.7) and itself as the exit
+// command, CRI-O a --persist-dir (podman since 6.1, too, but see above).
 func readConmon(a arguments) (EngineProcess, bool) {
 	e := EngineProcess{ID: a.first("c", "cid"), Name: a.first("n", "name"), Bundle: a.first("b", "bundle")}
 	switch {
-	case path.Base(a.flags["exit-command"]) == "podman":
+	case has(a.flags, "api-version") || path.Base(a.flags["exit-command"]) == "podman":
 		e.Runtime = "podman"
-	case isCrioDir(a.flags["exit-dir"]) || isCrioDir(a.flags["socket-dir-path"]):
+	case has(a.flags, "persist-dir"):
 		e.Runtime = "cri-o"
-	case strings.HasPrefix(e.Name, "k8s_"):
-		e.Runtime = "cri-o"
-	case has(a.flags, "full-attach"): // podman since 4.0
-		e.Runtime = "podman"
 	}
 	return e, e.ID != ""
-}
-
-func isCrioDir(dir string) bool {
-	return path.Base(dir) == "crio" || path.Base(path.Dir(dir)) == "crio"
 }
 
 func has(flags map[string]string, name string) bool {

@@ -55,6 +55,10 @@ func TestEngine(t *testing.T) {
 				" --exit-dir /var/run/crio/exits -l /var/log/pods/x/0.log --log-level info -n k8s_etcd_etcd-node1_kube-system_3f2b_0 -P /run/conmon-pidfile -p /run/pidfile" +
 				" --persist-dir /var/lib/containers/storage/overlay-containers/" + engineID2 + "/userdata -r /usr/bin/crun --runtime-arg --root=/run/crun --socket-dir-path /var/run/crio --syslog -u " + engineID2 + " -s",
 			EngineProcess{Runtime: "cri-o", ID: engineID2, Name: "k8s_etcd_etcd-node1_kube-system_3f2b_0", Bundle: "/run/containers/storage/overlay-containers/" + engineID2 + "/userdata"}},
+		{"the conmon of an early podman", "conmon", "", "/usr/libexec/podman/conmon -c " + engineID2 + " -u " + engineID2 + " -n web -b /b -p /x --exit-command /usr/bin/podman",
+			EngineProcess{Runtime: "podman", ID: engineID2, Name: "web", Bundle: "/b"}},
+		{"podman 6 hands over a persist-dir as well", "conmon", "", "/usr/bin/conmon --api-version 1 -c " + engineID2 + " -b /b -n web --persist-dir /x --full-attach",
+			EngineProcess{Runtime: "podman", ID: engineID2, Name: "web", Bundle: "/b"}},
 		{"a conmon that nobody signs", "conmon", "", "conmon --cid=box --cuuid=box -b bundle -r /usr/bin/runc",
 			EngineProcess{ID: "box", Bundle: "bundle"}},
 
