@@ -187,8 +187,12 @@ func TestAttachersOfRealSegments(t *testing.T) {
 	// threads is in: for /proc it is a process of another namespace.
 	s.do(t, func() error {
 		id, err := unix.SysvShmGet(0x4712, 4096, unix.IPC_CREAT|0o600)
+		if err != nil {
+			return err
+		}
+		mem, err := unix.SysvShmAttach(id, 0, 0)
 		if err == nil {
-			_, err = unix.SysvShmAttach(id, 0, 0)
+			t.Cleanup(func() { unix.SysvShmDetach(mem) })
 		}
 		return err
 	})

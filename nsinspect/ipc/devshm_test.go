@@ -22,7 +22,7 @@ func inRoot(t *testing.T, build func(root string) error, read func(process int) 
 	t.Helper()
 	root := t.TempDir()
 	done := make(chan error)
-	go onThread(func() {
+	go offFirstThread(func() {
 		done <- func() error {
 			if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 				return err

@@ -23,7 +23,7 @@ func newSpace(t testing.TB) *space {
 	t.Helper()
 	s := &space{calls: make(chan func())}
 	ready := make(chan error)
-	go onThread(func() {
+	go offFirstThread(func() {
 		ready <- func() (err error) {
 			if err = unix.Unshare(unix.CLONE_NEWIPC); err != nil {
 				return err
@@ -51,8 +51,8 @@ func newSpace(t testing.TB) *space {
 	return s
 }
 
-// onThread calls f on a thread that ends with the goroutine.
-func onThread(f func()) {
+// offFirstThread calls f on a thread that ends with the goroutine.
+func offFirstThread(f func()) {
 	runtime.LockOSThread() // for ever
 	if unix.Gettid() != unix.Getpid() {
 		f()
@@ -61,7 +61,7 @@ func onThread(f func()) {
 	// The first thread would take the links of the whole process along, and
 	// cannot end. While it is held here, another goroutine does not get it.
 	done := make(chan struct{})
-	go func() { defer close(done); onThread(f) }()
+	go func() { defer close(done); offFirstThread(f) }()
 	<-done
 	runtime.UnlockOSThread()
 }
