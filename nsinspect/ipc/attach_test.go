@@ -157,7 +157,7 @@ func TestAttachersOfRealSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer fs.Close()
-	devices, err := SegmentDevices()
+	devices, err := SegmentDevices(procFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
+	"os"
 	"slices"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,21 +102,24 @@ func parseDevice(field []byte) (Device, bool) {
 
 // SegmentDevices returns the devices of the file systems that hold System V
 // segments: the kernel's own mounts of tmpfs and, one for each page size, of
-// hugetlbfs. Their minor numbers differ between kernels. memfd_create(2) makes its
-// files in the same mounts (mm/memfd.c), so that empty files of it, gone
-// at once, tell the numbers; their names always begin with "memfd:".
+// hugetlbfs. Their minor numbers differ between kernels. Anonymous shared memory
+// is made in the same mounts (mm/shmem.c, shmem_zero_setup; mm/mmap.c), so that a page of this
+// process's own, mapped for the moment and never touched, tells the number. The
+// file function is that of [ReadSysV].
 //
-// Linux before 3.17, or a system call filter, gives an error: then nobody can
-// be said to be attached, or not to be.
-func SegmentDevices() ([]Device, error) {
-	device, err := memfdDevice(0)
+// On an error nobody can be said to be attached, or not to be.
+func SegmentDevices(file func(name string, limit int) ([]byte, error)) ([]Device, error) {
+	device, err := sharedDevice(file, os.Getpagesize(), 0)
 	if err != nil {
-		return nil, fmt.Errorf("memfd_create: %w", err)
+		return nil, err
 	}
 	devices := []Device{device}
-	// The logarithms of all page sizes that architectures have (uapi/asm-generic/hugetlb_encode.h).
+	// The logarithms of all sizes of huge pages (uapi/asm-generic/hugetlb_encode.h).
 	for _, size := range []int{14, 16, 19, 20, 21, 23, 24, 25, 28, 29, 30, 31, 34} {
-		device, err := memfdDevice(unix.MFD_HUGETLB | size<<unix.MFD_HUGE_SHIFT)
+		if size >= bits.UintSize-1 {
+			continue
+		}
+		device, err := sharedDevice(file, 1<<size, unix.MAP_HUGETLB|size<<unix.MAP_HUGE_SHIFT)
 		if err == nil && !slices.Contains(devices, device) {
 			devices = append(devices, device)
 		}
@@ -121,18 +127,26 @@ func SegmentDevices() ([]Device, error) {
 	return devices, nil
 }
 
-func memfdDevice(flags int) (Device, error) {
-	fd, err := unix.MemfdCreate("nsinspect", flags|unix.MFD_CLOEXEC)
-	for errors.Is(err, unix.EINTR) {
-		fd, err = unix.MemfdCreate("nsinspect", flags|unix.MFD_CLOEXEC)
-	}
+// sharedDevice maps anonymous shared memory and looks up its device.
+func sharedDevice(file func(string, int) ([]byte, error), size, flags int) (Device, error) {
+	mem, err := unix.Mmap(-1, 0, size, unix.PROT_NONE, unix.MAP_SHARED|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|flags)
 	if err != nil {
-		return Device{}, err
+		return Device{}, fmt.Errorf("mmap: %w", err)
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return Device{}, err
+	defer unix.Munmap(mem)
+	maps, err := file("self/maps", maxMaps)
+	if err != nil {
+		return Device{}, fmt.Errorf("self/maps: %w", err)
 	}
-	return Device{unix.Major(st.Dev), unix.Minor(st.Dev)}, nil
+	start := fmt.Appendf(nil, "%08x-", uintptr(unsafe.Pointer(unsafe.SliceData(mem))))
+	for line := range bytes.Lines(maps) {
+		if bytes.HasPrefix(line, start) {
+			if f := bytes.Fields(line); len(f) > 4 {
+				if device, ok := parseDevice(f[3]); ok {
+					return device, nil
+				}
+			}
+		}
+	}
+	return Device{}, errors.New("self/maps: this process's own memory is not there")
 }

@@ -83,7 +83,7 @@ func FuzzParseMaps(f *testing.F) {
 func TestSegmentDevices(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() error {
-		devices, err := SegmentDevices()
+		devices, err := SegmentDevices(procFile)
 		if err != nil {
 			return err
 		}
