@@ -23,17 +23,7 @@ func newSpace(t testing.TB) *space {
 	t.Helper()
 	s := &space{calls: make(chan func())}
 	ready := make(chan error)
-	var live func()
-	live = func() {
-		runtime.LockOSThread() // for ever: the thread ends with the goroutine
-		if unix.Gettid() == unix.Getpid() {
-			// The first thread would take the whole process's links along.
-			other := make(chan struct{})
-			go func() { defer close(other); live() }()
-			<-other
-			runtime.UnlockOSThread()
-			return
-		}
+	go offFirstThread(func() {
 		ready <- func() (err error) {
 			if err = unix.Unshare(unix.CLONE_NEWIPC); err != nil {
 				return err
@@ -49,8 +39,7 @@ func newSpace(t testing.TB) *space {
 		for call := range s.calls {
 			call()
 		}
-	}
-	go live()
+	})
 	if err := <-ready; err != nil {
 		close(s.calls)
 		if errors.Is(err, unix.EPERM) {
@@ -60,6 +49,21 @@ func newSpace(t testing.TB) *space {
 	}
 	t.Cleanup(func() { close(s.calls); unix.Close(s.fd) })
 	return s
+}
+
+// offFirstThread calls f on a thread that ends with the goroutine.
+func offFirstThread(f func()) {
+	runtime.LockOSThread() // for ever
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	// The first thread would take the links of the whole process along, and
+	// cannot end. While it is held here, another goroutine does not get it.
+	done := make(chan struct{})
+	go func() { defer close(done); offFirstThread(f) }()
+	<-done
+	runtime.UnlockOSThread()
 }
 
 // do runs f on the thread in the namespace.
