@@ -15,7 +15,7 @@ BUILDFLAGS := -trimpath -buildvcs=true -ldflags=-s\ -w
 # Only root can see every process; sudo is asked for where there is need.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build scan test lint fuzz cross clean
+.PHONY: build scan test bench lint fuzz cross clean
 
 build:
 	$(GO) build $(BUILDFLAGS) -o $(BIN) ./cmd/nsinspect
@@ -27,6 +27,11 @@ scan: build
 test:
 	@scripts/setup
 	@$(GO) run $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -timeout 20m ./...
+
+# The figures of docs/performance.md, which it writes; BENCHFLAGS=-quick prints some of them within a minute.
+bench: build
+	$(GO) build -o bin/measure ./scripts/bench/measure
+	$(SUDO) bin/measure -o docs/performance.md $(BENCHFLAGS)
 
 lint:
 	@test -z "$$(gofmt -l cmd nsinspect scripts)" || { gofmt -l cmd nsinspect scripts; echo "gofmt: run gofmt -w on the files above"; exit 1; }
