@@ -71,7 +71,7 @@ func (p *Process) descend(from Origin, path string, limit int) ([]byte, uint32, 
 			b, err := readOwned(dir, component, owner, limit)
 			return b, owner, err
 		}
-		next, err := openat(dir, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		next, err := openat(false, dir, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if err != nil {
 			return nil, 0, notDirectory(err)
 		}
@@ -87,7 +87,7 @@ func (p *Process) descend(from Origin, path string, limit int) ([]byte, uint32, 
 func (p *Process) begin(from Origin, path string) (dir int, rest string, err error) {
 	if p.fs.live {
 		// The only links that are followed: they are the kernel's, and lead to a directory, not to a name.
-		dir, err = openat(p.fd, string(from)+"\x00", unix.O_PATH|unix.O_DIRECTORY)
+		dir, err = openat(false, p.fd, string(from)+"\x00", unix.O_PATH|unix.O_DIRECTORY)
 		return dir, path, notDirectory(err)
 	}
 	if from == FromCwd {
