@@ -40,6 +40,8 @@ type Options struct {
 	// Deep also looks for namespaces in threads, open descriptors and mount namespaces
 	// without a process, and lists the objects of every IPC namespace. It costs a few system calls a thread and a descriptor.
 	Deep bool
+	// NoNames leaves the disk alone: no names, images and pods from the files of the engines.
+	NoNames bool
 	// Progress is called now and then with a sentence on what is being done; nil for never.
 	Progress func(string)
 }
@@ -95,9 +97,11 @@ func (s *survey) report(ctx context.Context) *Report {
 	}
 	r.IPCNamespaces = s.ipcNamespaces(ctx)
 	s.reach(ctx, r.IPCNamespaces)
+	names := s.names(ctx)
 	r.Coverage = s.coverage()
 	r.Normalize()
 	r.Findings = audit.Findings(r)
+	decorate(r, names)
 	r.DurationMS = float64(time.Since(s.started).Microseconds()) / 1000
 	r.Normalize()
 	return r

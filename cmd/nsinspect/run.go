@@ -21,6 +21,7 @@ type cli struct {
 	Format   string           `short:"f" placeholder:"FORMAT" enum:"table,json,ndjson" default:"table" help:"table, json or ndjson (default: table)."`
 	Output   string           `short:"o" placeholder:"FILE" help:"Write to this file, whole or not at all."`
 	FailOn   string           `placeholder:"SEVERITY" enum:"critical,high,medium,low,info" default:"medium" help:"Exit with 1 on a finding of at least this severity: critical, high, medium, low or info (default: medium)."`
+	NoNames  bool             `help:"Leave the disk alone: no names, images and pods from the files of the engines."`
 	Timeout  time.Duration    `placeholder:"TIME" default:"2m" help:"Give up after this time (default: 2m)."`
 	NoColor  bool             `help:"No colours (they are used only on a terminal, and not when NO_COLOR is set)."`
 	Quiet    bool             `short:"q" help:"Findings only."`
@@ -115,7 +116,7 @@ func (e *env) source() nsinspect.Source {
 }
 
 func (e *env) options() nsinspect.Options {
-	return nsinspect.Options{Baseline: e.Baseline, Deep: e.Deep, Progress: e.progress()}
+	return nsinspect.Options{Baseline: e.Baseline, Deep: e.Deep, NoNames: e.NoNames, Progress: e.progress()}
 }
 
 // complain is the voice of every failure: one line that says what is wrong and

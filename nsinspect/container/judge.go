@@ -15,6 +15,7 @@ import (
 type Judgement struct {
 	Containers []report.Container // by Ref
 	Sandboxes  []report.Sandbox   // by Leader
+	Keepers    []Keeper           // by Ref; of the containers for which there is one
 	Gaps       []report.Gap       // what the judgement itself could not tell
 	members    map[int]Member
 	suspects   []*Process
@@ -37,6 +38,7 @@ func Judge(f *Facts) *Judgement {
 	for _, c := range g.groups {
 		j.Containers = append(j.Containers, j.container(g, c, refs[c]))
 	}
+	j.keepers(g, refs)
 	j.sandboxes(g)
 	j.share()
 	slices.SortFunc(j.Containers, func(a, b report.Container) int { return cmp.Compare(a.Ref, b.Ref) })

@@ -327,12 +327,9 @@ func (p *Process) root() (FileID, error) {
 			return FileID{}, err
 		}
 	} else {
-		fd, err := unix.Openat2(p.fs.fd, fmt.Sprintf("%d/%s", p.PID, p.file("root")), &unix.OpenHow{
-			Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-		})
+		fd, err := p.openRoot()
 		if err != nil {
-			return FileID{}, notDirectory(err)
+			return FileID{}, err
 		}
 		defer unix.Close(fd)
 		if err := unix.Fstat(fd, &st); err != nil {
@@ -340,4 +337,13 @@ func (p *Process) root() (FileID, error) {
 		}
 	}
 	return FileID{Dev: uint64(st.Dev), Ino: st.Ino}, nil
+}
+
+// openRoot opens the root directory in a tree that is no procfs.
+func (p *Process) openRoot() (int, error) {
+	fd, err := unix.Openat2(p.fs.fd, fmt.Sprintf("%d/%s", p.PID, p.file("root")), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	return fd, notDirectory(err)
 }

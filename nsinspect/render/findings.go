@@ -63,7 +63,7 @@ func (s Style) finding(w io.Writer, r *report.Report, f report.Finding, v Verdic
 func subject(r *report.Report, ref string) string {
 	for _, c := range r.Containers {
 		if c.Ref == ref {
-			if c.Name != "" {
+			if c.Name != "" && c.Name != c.ID {
 				return ShortRef(ref) + " (" + c.Name + ")"
 			}
 			return ShortRef(ref)

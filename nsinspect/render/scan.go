@@ -74,7 +74,7 @@ func (s Style) containers(w io.Writer, r *report.Report) {
 	}
 	named, pods := false, false
 	for _, c := range r.Containers {
-		named = named || c.Name != "" || c.Image != ""
+		named = named || c.Name != "" && c.Name != c.ID
 		pods = pods || c.Pod.Name != "" || c.Pod.UID != ""
 	}
 	columns := []column{{title: " ", tight: true}, {title: "RUNTIME"}, {title: "CONTAINER", most: 40}}

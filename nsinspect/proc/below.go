@@ -1,0 +1,153 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Origin is where the path of [Process.ReadBelow] begins.
+type Origin string
+
+// The directories of a process that a path can begin at.
+const (
+	FromRoot Origin = "root" // its root directory, in its mount namespace
+	FromCwd  Origin = "cwd"  // its working directory, whatever that is called and wherever it was moved
+)
+
+// ReadBelow reads a file of at most limit bytes that is not the kernel's but lies
+// on a disk, at a path below a directory of the process. It is for what an engine
+// has written down, when the process is the engine's:
+//
+//   - Nothing is opened by its full path: the first directory is the one that the kernel keeps for the
+//     process, and every component is opened relative to the one before it, so that the mount namespace, the container
+//     or the renamed directory that the process lives in make no difference.
+//   - No component may be a link, and the file must be regular. A component ".." is the parent directory.
+//   - The file must belong to the user that the process runs as, and every directory to that user or to
+//     root; neither may be writable by everybody, except for directories with the sticky bit.
+//   - The context bounds the time; a network file system or FUSE may never answer.
+//
+// The owner of the file is returned. All errors are *Error. In a tree that is not a procfs the links root and cwd
+// lead to places of the tree, and the owner of the tree stands for everybody.
+//
+// What is not protected: group-writable directories are taken, and whoever is root
+// in the process's user namespace, or is the process's user, can write what he likes.
+func (p *Process) ReadBelow(ctx context.Context, from Origin, path string, limit int) (content []byte, owner uint32, err error) {
+	type file struct {
+		content []byte
+		owner   uint32
+	}
+	f, err := wait(ctx, p, func() (f file, err error) {
+		f.content, f.owner, err = p.descend(from, path, limit)
+		return f, err
+	})
+	if err != nil {
+		return nil, 0, p.fail(string(from)+"/"+strings.TrimPrefix(path, "/"), err)
+	}
+	return f.content, f.owner, nil
+}
+
+func (p *Process) descend(from Origin, path string, limit int) ([]byte, uint32, error) {
+	owner, err := p.owner()
+	if err != nil {
+		return nil, 0, err
+	}
+	dir, path, err := p.begin(from, strings.TrimPrefix(path, "/"))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { unix.Close(dir) }()
+	if err := trustDirectory(dir, owner); err != nil {
+		return nil, 0, err
+	}
+	for {
+		component, rest, more := strings.Cut(path, "/")
+		if component == "" || component == "." || strings.IndexByte(component, 0) >= 0 {
+			return nil, 0, &flaw{kind: BadData, text: fmt.Sprintf("%q is not a component of a path", component)}
+		}
+		if !more {
+			b, err := readOwned(dir, component, owner, limit)
+			return b, owner, err
+		}
+		next, err := openat(false, dir, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		if err != nil {
+			return nil, 0, notDirectory(err)
+		}
+		unix.Close(dir)
+		dir, path = next, rest
+		if err := trustDirectory(dir, owner); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// begin opens the directory that a path begins at.
+func (p *Process) begin(from Origin, path string) (dir int, rest string, err error) {
+	if p.fs.live {
+		// The only links that are followed: they are the kernel's, and lead to a directory, not to a name.
+		dir, err = openat(false, p.fd, string(from)+"\x00", unix.O_PATH|unix.O_DIRECTORY)
+		return dir, path, notDirectory(err)
+	}
+	if from == FromCwd {
+		cwd, err := p.Link(string(FromCwd))
+		if err != nil {
+			return -1, "", err
+		}
+		if cwd = strings.Trim(cwd, "/"); cwd != "" {
+			path = cwd + "/" + path
+		}
+	}
+	dir, err = p.openRoot()
+	return dir, path, err
+}
+
+// owner returns the user that the process runs as: the owner of its directory
+// (fs/proc/base.c, task_dump_owner), who is root when it may not be dumped.
+func (p *Process) owner() (uint32, error) {
+	var st unix.Stat_t
+	fd := p.fd
+	if !p.fs.live {
+		fd = p.fs.fd
+	}
+	err := unix.Fstat(fd, &st)
+	return st.Uid, err
+}
+
+// trustDirectory returns an error unless a directory can only be written by root, by
+// the owner, and by groups that they chose; or by all, who may not touch each other's files in it.
+func trustDirectory(fd int, owner uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	switch {
+	case st.Uid != 0 && st.Uid != owner:
+		return &flaw{kind: BadData, text: fmt.Sprintf("a directory of its path belongs to uid %d, not to root or uid %d", st.Uid, owner)}
+	case st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0:
+		return &flaw{kind: BadData, text: "everybody may write to a directory of its path"}
+	}
+	return nil
+}
+
+// readOwned reads a regular file that belongs to the owner.
+func readOwned(dir int, name string, owner uint32, limit int) ([]byte, error) {
+	fd, err := openRegular(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	switch {
+	case st.Uid != owner:
+		return nil, &flaw{kind: BadData, text: fmt.Sprintf("it belongs to uid %d, not to uid %d", st.Uid, owner)}
+	case st.Mode&unix.S_IWOTH != 0:
+		return nil, &flaw{kind: BadData, text: "everybody may write to it"}
+	}
+	buf, n, err := readAll(fd, make([]byte, 4096), limit, false)
+	return buf[:n:n], err
+}
