@@ -96,6 +96,7 @@ func (s *survey) report(ctx context.Context) *Report {
 		Containers: s.judgement.Containers, Sandboxes: s.judgement.Sandboxes,
 	}
 	r.IPCNamespaces = s.ipcNamespaces(ctx)
+	s.attachments(ctx, r.IPCNamespaces)
 	s.reach(ctx, r.IPCNamespaces)
 	names := s.names(ctx)
 	r.Coverage = s.coverage()

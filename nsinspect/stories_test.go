@@ -150,7 +150,7 @@ func TestStories(t *testing.T) {
 		{"the shim tells that a pod is containerd's", `
 99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id ` + idC + ` -address /run/containerd/containerd.sock"
 100 ppid=99 ipc=7 pid=8 mnt=9 cgroup=0::/kubepods/burstable/pod` + uid + `/` + idA,
-			[]string{"containerd:aaaaaaaaaaaa pod=" + uid + " init=100 pids=[100] ipc=private pid=private"}},
+			[]string{"containerd:aaaaaaaaaaaa pod=" + uid + " init=100 pids=[100] monitors=[99] ipc=private pid=private"}},
 		{"podman --cgroups=disabled", `
 99 comm=conmon cmdline="/usr/bin/conmon --api-version 1 -c ` + idA + ` -u ` + idA + ` -r /usr/bin/crun -b /var/lib/containers/storage/overlay-containers/` + idA + `/userdata -n web" cgroup=0::/user.slice/user-0.slice/session-1.scope
 100 ppid=99 pid=8 mnt=9 root=image cgroup=0::/user.slice/user-0.slice/session-1.scope
