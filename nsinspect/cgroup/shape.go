@@ -155,12 +155,13 @@ func readPodmanPod(s string) (string, bool) {
 	return id, isHex64(id)
 }
 
+// readTailHex64 reads PREFIX-ID, where OCI runtimes may have been given no prefix.
 func readTailHex64(s string) (string, bool) {
-	if len(s) < 65 || s[len(s)-65] != '-' {
+	head := len(s) - 64
+	if head < 0 || head > 0 && s[head-1] != '-' {
 		return "", false
 	}
-	id := s[len(s)-64:]
-	return id, isHex64(id)
+	return s[head:], isHex64(s[head:])
 }
 
 func readConmonOf(s string) (string, bool) {

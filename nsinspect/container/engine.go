@@ -290,8 +290,8 @@ func readDockerShim(a arguments) (EngineProcess, bool) {
 }
 
 // readConmon tells its two users apart by what each has always handed over and
-// the other has not: podman an --api-version (since 1.7) and itself as the exit
-// command, CRI-O a --persist-dir (podman since 6.1, too, but see above).
+// the other has not: podman an --api-version, and before that itself as the exit
+// command; CRI-O a --persist-dir, which podman 6 has beside its --api-version.
 func readConmon(a arguments) (EngineProcess, bool) {
 	e := EngineProcess{ID: a.first("c", "cid"), Name: a.first("n", "name"), Bundle: a.first("b", "bundle")}
 	switch {
