@@ -124,6 +124,19 @@ func TestStories(t *testing.T) {
 100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
 101 ppid=100 comm=conmon cmdline="/usr/bin/conmon -c ` + idA + `" cgroup=0::/docker/` + idA,
 			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private!101 pid=private!101 exposed", "high stray-ipc docker:aaaaaaaaaaaa", "high stray-pid docker:aaaaaaaaaaaa"}},
+		{"a payload has broken out, calls itself conmon, and has a child in a box", `
+100 ipc=7 pid=8 mnt=9 start=10 cgroup=0::/docker/` + idA + `
+101 ppid=1 start=20 comm=conmon cmdline="/usr/bin/conmon -c ` + idA + ` -b /x" cgroup=0::/docker/` + idA + `
+102 ppid=101 start=30 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101 102] ipc=private!101 pid=private!101 exposed", "high stray-ipc docker:aaaaaaaaaaaa", "high stray-pid docker:aaaaaaaaaaaa"}},
+		{"libvirt_lxc shares the cgroup of its container", `
+100 start=10 comm=libvirt_lxc cmdline="/usr/libexec/libvirt_lxc --name box --console 22" cgroup="0::/machine.slice/machine-lxc\\x2d1234\\x2dbox.scope/libvirt"
+101 ppid=100 start=20 ipc=7 pid=8 mnt=9 cgroup="0::/machine.slice/machine-lxc\\x2d1234\\x2dbox.scope/libvirt"`,
+			[]string{"libvirt-lxc:box init=101 pids=[101] monitors=[100] ipc=private pid=private"}},
+		{"a weak name below a container is the container's", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `/team/` + idB,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] ipc=private pid=private"}},
 		{"a container makes a cgroup with the id of another one", `
 100 ipc=7 pid=8 mnt=9 start=10 cgroup=0::/docker/` + idA + `
 101 ppid=100 ipc=7 pid=8 mnt=9 start=5 cgroup=0::/docker/` + idA + `/docker/` + idB + `

@@ -107,9 +107,9 @@ func (s *survey) accept(snapshot *proc.Snapshot) {
 	for i, r := range snapshot.Records {
 		s.facts.Processes[i].Record = r
 	}
-	s.facts.Identities = make([]cgroup.Identity, len(snapshot.Cgroups))
+	s.facts.Identities = make([]container.Identity, len(snapshot.Cgroups))
 	for i, content := range snapshot.Cgroups {
-		s.facts.Identities[i] = cgroup.Identify([]byte(content))
+		s.facts.Identities[i] = container.Identify(content)
 		if _, err := cgroup.Parse([]byte(content)); err != nil {
 			s.badCgroup(int32(i), err)
 		}

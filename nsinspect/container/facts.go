@@ -23,12 +23,29 @@ type Process struct {
 
 // Facts is everything that the judgement is a function of.
 type Facts struct {
-	Processes  []Process         // by PID
-	Identities []cgroup.Identity // what Process.Cgroup is an index into
+	Processes  []Process  // by PID
+	Identities []Identity // what Process.Cgroup is an index into
 	Baseline   namespace.Baseline
 	HostRoot   proc.FileID // the root directory of the baseline's process; zero if unknown
 	HostShm    string      // the device of the file system at the host's /dev/shm, "major:minor"; "" if unknown
 	Self       int         // nsinspect's own PID as this /proc numbers it; 0 if it is not in it
+}
+
+// Identity is what a cgroup file says, and what of it does not need the support
+// of other evidence.
+type Identity struct {
+	cgroup.Identity
+	Certain cgroup.Identity
+}
+
+// Identify reads the content of a cgroup file.
+func Identify(content string) Identity {
+	id := Identity{Identity: cgroup.Identify([]byte(content))}
+	id.Certain = id.Identity
+	if id.Weak {
+		id.Certain = cgroup.Certain([]byte(content))
+	}
+	return id
 }
 
 // Visit is one request to the cold pass.
@@ -60,7 +77,7 @@ func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
 		return
 	}
 	// The process may have moved since the hot pass.
-	if id := cgroup.Identify([]byte(d.Cgroup)); index < 0 || f.Identities[index].Line != id.Line {
+	if id := Identify(d.Cgroup); index < 0 || f.Identities[index].Line != id.Line {
 		index = int32(len(f.Identities))
 		f.Identities = append(f.Identities, id)
 	}
@@ -84,14 +101,14 @@ func (f *Facts) Forget(pids map[int]bool) {
 }
 
 // identity returns what the process's cgroup says; role none if it is unknown.
-func (f *Facts) identity(p *Process) *cgroup.Identity {
+func (f *Facts) identity(p *Process) *Identity {
 	if p.Cgroup < 0 || int(p.Cgroup) >= len(f.Identities) {
 		return &noIdentity
 	}
 	return &f.Identities[p.Cgroup]
 }
 
-var noIdentity = cgroup.Identity{Role: cgroup.RoleNone}
+var noIdentity = Identify("")
 
 // apart tells that a process has a namespace of its own, of the kinds that tell
 // a container from a process that only has a cgroup.
@@ -121,6 +138,9 @@ func (f *Facts) Wanted() []Visit {
 			want(p, proc.WantRoot)
 		case id.Role != cgroup.RoleNone || len(id.Outer) > 0:
 			want(p, 0)
+			if !f.apart(p) {
+				want(p, proc.WantCmdline) // an engine's helper, or a runtime that has not joined
+			}
 		case f.apart(p):
 			want(p, proc.WantRoot)
 		default:

@@ -50,12 +50,12 @@ func groupUp(f *Facts) *grouping {
 	for i := range f.Processes {
 		p := &f.Processes[i]
 		if !p.Zombie {
-			g.place(p)
+			g.place(p, &f.identity(p).Identity)
 		}
 	}
+	g.dissolveWeak()
 	g.attachMonitors()
 	g.moveMonitors()
-	g.dissolveWeak()
 	for i := range f.Processes {
 		p := &f.Processes[i]
 		if !p.Zombie && p.Detail != nil && g.of[p.PID] == nil && f.apart(p) {
@@ -67,8 +67,7 @@ func groupUp(f *Facts) *grouping {
 }
 
 // place puts a process where its cgroup says it belongs.
-func (g *grouping) place(p *Process) {
-	id := g.facts.identity(p)
+func (g *grouping) place(p *Process, id *cgroup.Identity) {
 	ref, outer, role := id.Ref, id.Outer, id.Role
 	if role != cgroup.RolePayload && len(outer) > 0 {
 		// A helper's cgroup below a container's is a claim of whoever owns that
@@ -124,10 +123,7 @@ func (g *grouping) join(c *group, p *Process) {
 // The place is part of it: whoever may write cgroups somewhere can give one the
 // name of somebody else's container.
 func (g *grouping) group(ref cgroup.Ref, outer []cgroup.Ref) *group {
-	key := strings.Join([]string{ref.Runtime, ref.ID, ref.Path}, "\x00")
-	for _, o := range outer {
-		key += "\x00" + o.Runtime + "\x00" + o.ID
-	}
+	key := keyOf(ref, outer)
 	if c := g.byKey[key]; c != nil {
 		return c
 	}
@@ -137,45 +133,73 @@ func (g *grouping) group(ref cgroup.Ref, outer []cgroup.Ref) *group {
 	return c
 }
 
+func keyOf(ref cgroup.Ref, outer []cgroup.Ref) string {
+	key := strings.Join([]string{ref.Runtime, ref.ID, ref.Path}, "\x00")
+	for _, o := range outer {
+		key += "\x00" + o.Runtime + "\x00" + o.ID
+	}
+	return key
+}
+
 // moveMonitors takes the engines' helpers out of the containers they watch over:
 // conmon in a pod's cgroup, libvirt_lxc in its container's. A process is believed
-// to be one only if nothing of it is apart from the host, if its command line is
-// an engine's, and if it is the parent of a member that is apart: a payload
-// cannot become the parent of its container's init.
+// to be one only if it came first, nothing of it is apart from the host, its
+// command line is an engine's, and it is the parent of a member that is apart. A
+// payload that has broken out can make itself look so, but for coming first.
 func (g *grouping) moveMonitors() {
 	for _, c := range g.groups {
-		parents := map[int]bool{}
-		for _, p := range c.members {
-			if p.Detail != nil && g.facts.apart(p) {
-				parents[p.Detail.PPID] = true
-			}
+		if len(c.members) < 2 {
+			continue
 		}
-		c.members = slices.DeleteFunc(c.members, func(p *Process) bool {
-			if !parents[p.PID] || p.engine == nil || g.facts.apart(p) {
-				return false
-			}
-			c.monitors = append(c.monitors, p)
-			delete(g.of, p.PID)
-			return true
-		})
+		first := g.init(c)
+		if first.engine == nil || g.facts.apart(first) || !slices.ContainsFunc(c.members, func(p *Process) bool {
+			return p.Detail != nil && p.Detail.PPID == first.PID && g.facts.apart(p)
+		}) {
+			continue
+		}
+		c.monitors = append(c.monitors, first)
+		c.members = slices.DeleteFunc(c.members, func(p *Process) bool { return p == first })
+		delete(g.of, first.PID)
 	}
 }
 
 // dissolveWeak gives up the containers for which only the shape of a cgroup
-// speaks, unless one of their processes is apart from the host, cannot be read,
-// or descends from an engine.
+// speaks, unless one of their processes supports it. What is left of their
+// identity places the processes.
 func (g *grouping) dissolveWeak() {
-	for _, c := range g.groups {
-		if !c.weak || slices.ContainsFunc(c.members, func(p *Process) bool {
-			return g.facts.apart(p) || p.IPC == 0 || p.PIDNS == 0 || p.Mnt == 0 || g.engineAbove(p) != nil
-		}) {
+	for _, c := range slices.Clone(g.groups) {
+		if !c.weak || slices.ContainsFunc(c.members, func(p *Process) bool { return g.supports(p, c) }) {
 			continue
 		}
-		for _, p := range c.members {
-			delete(g.of, p.PID)
-		}
+		members := c.members
 		c.members = nil
+		for _, p := range members {
+			delete(g.of, p.PID)
+			g.place(p, &g.facts.identity(p).Certain)
+		}
 	}
+}
+
+// supports tells that a process is more than a name in a cgroup: it is apart
+// from the host or, below another container, from that one; it cannot be read,
+// so that it may be; or an engine that runs this container is above it.
+func (g *grouping) supports(p *Process, c *group) bool {
+	if p.IPC == 0 || p.PIDNS == 0 || p.Mnt == 0 {
+		return true
+	}
+	if e := g.engineAbove(p); e != nil && (e.engine.ID == c.ref.ID || len(c.outer) == 0) {
+		return true
+	}
+	if len(c.outer) == 0 {
+		return g.facts.apart(p)
+	}
+	last := len(c.outer) - 1
+	around := g.byKey[keyOf(c.outer[last], c.outer[:last])]
+	if around == nil || len(around.members) == 0 {
+		return g.facts.apart(p)
+	}
+	o := g.init(around)
+	return p.Mnt != o.Mnt || p.PIDNS != o.PIDNS || p.IPC != o.IPC
 }
 
 // engineAbove returns the nearest ancestor that an engine runs for one

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
@@ -98,6 +97,9 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	if init.Detail != nil {
 		out.InitComm = report.Text(init.Detail.Comm)
 		out.DevShm.State = f.devShm(init)
+	}
+	if above := g.engineAbove(init); above != nil && above.engine.VM && g.of[above.PID] == nil {
+		c.vmm = true
 	}
 	for _, o := range c.outer {
 		out.Outer = append(out.Outer, refOf(o))
@@ -232,7 +234,7 @@ func (j *Judgement) disagreements(g *grouping, refs map[*group]string) {
 // inSetup tells that a process of a container is a low-level runtime's init that
 // has not joined anything yet: it has the runtime's name and everything of the host's.
 func (f *Facts) inSetup(p *Process) bool {
-	return p.Detail != nil && !f.apart(p) && strings.HasPrefix(p.Detail.Comm, "runc:[")
+	return p.Detail != nil && !f.apart(p) && SettingUp(p.Detail.Comm, p.Detail.Cmdline)
 }
 
 // Suspects returns the processes that make a container look exposed and are so
