@@ -39,13 +39,12 @@ func TestFailuresMidway(t *testing.T) {
 	f.process(1)
 	for pid, s := range stories {
 		f.process(pid)
-		n := f.node(fmt.Sprintf("%d/cgroup", pid))
-		n.errno, n.always = s.errno, s.always
+		f.change(fmt.Sprintf("%d/cgroup", pid), func(n *fuseNode) { n.errno, n.always = s.errno, s.always })
 		f.process(pid + 100)
-		f.node(fmt.Sprintf("%d/ns/mnt", pid+100)).errno = s.errno
+		f.change(fmt.Sprintf("%d/ns/mnt", pid+100), func(n *fuseNode) { n.errno = s.errno })
 	}
 	f.process(300)
-	f.node("300/cgroup").flood = true
+	f.change("300/cgroup", func(n *fuseNode) { n.flood = true })
 
 	snap := scan(t, open(t, dir))
 	if r, errs, ok := find(snap, 1); !ok || len(errs) > 0 || snap.Cgroups[r.Cgroup] != "0::/box\n" {
@@ -88,9 +87,9 @@ func TestVisitBlocked(t *testing.T) {
 	f := mountFuse(t, dir)
 	f.process(1)
 	f.process(2)
-	f.node("2/cmdline").hang = true
+	f.change("2/cmdline", func(n *fuseNode) { n.hang = true })
 	f.process(3)
-	f.node("3/stat").hang = true
+	f.change("3/stat", func(n *fuseNode) { n.hang = true })
 	fs := open(t, dir)
 	fs.Deadline = 200 * time.Millisecond
 
@@ -126,8 +125,8 @@ func TestLiveBlocked(t *testing.T) {
 	}
 	dir := t.TempDir()
 	f := mountFuse(t, dir)
-	page := f.add("page", unix.S_IFREG|0o644, "")
-	page.size, page.hang = 4096, true
+	f.add("page", unix.S_IFREG|0o644, "")
+	f.change("page", func(n *fuseNode) { n.size, n.hang = 4096, true })
 	cmd, _ := play(t, "lock-memory "+dir+"/page", nil)
 	t.Cleanup(f.unmount) // or else it could not even be killed
 	pid := cmd.Process.Pid
@@ -197,7 +196,7 @@ func TestScanBlocked(t *testing.T) {
 			for pid := 1; pid < 20; pid++ {
 				f.process(pid)
 			}
-			f.node(file).hang = true
+			f.change(file, func(n *fuseNode) { n.hang = true })
 			fs := open(t, dir)
 			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 			defer cancel()

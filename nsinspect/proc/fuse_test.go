@@ -74,7 +74,7 @@ func mountFuse(t *testing.T, dir string) *fuse {
 }
 
 // add makes a file, or a link if mode says so, and the directories above it.
-func (f *fuse) add(path string, mode uint32, content string) *fuseNode {
+func (f *fuse) add(path string, mode uint32, content string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at := f.nodes[1]
@@ -92,7 +92,6 @@ func (f *fuse) add(path string, mode uint32, content string) *fuseNode {
 		}
 		at = f.nodes[number]
 	}
-	return at
 }
 
 // process adds what the hot pass reads of one process.
@@ -106,10 +105,14 @@ func (f *fuse) process(pid int) {
 	f.add(dir+"/cmdline", unix.S_IFREG|0o644, "x\x00y\x00")
 }
 
-func (f *fuse) node(path string) *fuseNode {
+// change sets what a file does.
+func (f *fuse) change(path string, change func(*fuseNode)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, n := range f.nodes[1:] {
 		if n.path == path {
-			return n
+			change(n)
+			return
 		}
 	}
 	panic(path)
