@@ -31,6 +31,7 @@ type cli struct {
 	Scan scanCmd `cmd:"" default:"withargs" help:"The verdict for each container (default command)."`
 	Ps   psCmd   `cmd:"" help:"Processes with container, role and namespaces."`
 	Ns   nsCmd   `cmd:"" help:"Namespaces: who is in them, and what keeps them."`
+	Ipcs ipcsCmd `cmd:"" help:"Objects of an IPC namespace; of the host's as ipcs(1) prints them."`
 }
 
 // env is what a command works with.
@@ -79,7 +80,7 @@ func (p program) run(ctx context.Context, args []string) (code int) {
 	if err != nil {
 		panic(err) // the grammar above is wrong; no input can cause it
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(queuesFlag(args))
 	if err != nil {
 		return complain(stderr, usageError(err))
 	}
@@ -92,7 +93,7 @@ func (p program) run(ctx context.Context, args []string) (code int) {
 	defer out.discard()
 	e := &env{cli: c, ctx: ctx, out: out, stderr: stderr}
 	if p.confine != nil {
-		e.rights = p.confine(confine.Options{Output: out.file})
+		e.rights = p.confine(confine.Options{Output: out.file, Keep: c.keep()})
 		if c.Verbose {
 			fmt.Fprint(stderr, e.rights)
 		}

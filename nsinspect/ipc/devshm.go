@@ -104,7 +104,7 @@ func readDevShm(process int) (DevShm, error) {
 	w.list(dir, "", 0)
 	slices.SortFunc(w.files, func(a, b report.ShmFile) int { return cmp.Compare(a.Name, b.Name) })
 	shm.Files = w.files
-	return shm, errorsOf(w.err)
+	return shm, Join(w.err)
 }
 
 // shmWalk gathers what is on one device.

@@ -48,8 +48,8 @@ func (e Errors) Error() string {
 // Unwrap makes errors.Is and errors.As look at each of them.
 func (e Errors) Unwrap() []error { return e }
 
-// errorsOf returns nil when all are nil.
-func errorsOf(errs ...error) error {
+// Join makes one error of the type [Errors] of those that are not nil, and nil of none.
+func Join(errs ...error) error {
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 0 {
 		return nil
@@ -67,7 +67,7 @@ func List(ctx context.Context, open func() (fd int, err error), want uint64, fil
 		o, sysv := ReadSysV(file)
 		var posix error
 		o.Mqueue, posix = ReadMqueue()
-		return o, errorsOf(sysv, posix)
+		return o, Join(sysv, posix)
 	})
 }
 
@@ -84,7 +84,7 @@ func ReadSysV(file func(name string, limit int) ([]byte, error)) (Objects, error
 	o.Shm, shm = readTable(file, "sysvipc/shm", ParseShm)
 	o.Sem, sem = readTable(file, "sysvipc/sem", ParseSem)
 	o.Msg, msg = readTable(file, "sysvipc/msg", ParseMsg)
-	return o, errorsOf(shm, sem, msg)
+	return o, Join(shm, sem, msg)
 }
 
 func readTable[T any](file func(string, int) ([]byte, error), name string, parse func([]byte) ([]T, error)) ([]T, error) {

@@ -13,7 +13,7 @@ import (
 // be read are 0 beside an error of the type [Errors].
 func ReadLimits(file func(name string, limit int) ([]byte, error)) (report.IPCLimits, error) {
 	var l report.IPCLimits
-	err := errorsOf(
+	err := Join(
 		readNumbers(file, "shmmni", &l.ShmMNI),
 		readNumbers(file, "shmmax", &l.ShmMax),
 		readNumbers(file, "shmall", &l.ShmAll),

@@ -22,3 +22,37 @@ type Semaphore struct {
 	ZCount int `json:"zcount"` // waiting for zero
 	PID    int `json:"pid"`    // of the last operation, in the reader's PID namespace; 0 = not visible there
 }
+
+// IPCSSchema names the version of the contract for lists of IPC objects.
+const IPCSSchema = "nsinspect/ipcs/v1"
+
+// IPCS is the objects of some IPC namespaces of a host.
+type IPCS struct {
+	Schema     string      `json:"schema"`
+	Tool       Tool        `json:"tool"`
+	Host       Host        `json:"host"`
+	Baseline   Baseline    `json:"baseline"`
+	Coverage   Coverage    `json:"coverage"`
+	PageSize   uint64      `json:"page_size"`  // bytes; shmall counts pages
+	Namespaces []ListedIPC `json:"namespaces"` // by inode, the host's first
+}
+
+// ListedIPC is one IPC namespace with its objects and its limits.
+type ListedIPC struct {
+	IPCNamespace
+	Limits *IPCLimits `json:"limits"` // null when they could not be read
+	// Semaphores are the values of the one set, and QBytes is the size of the one
+	// queue, that was asked for; null otherwise.
+	Semaphores []Semaphore `json:"semaphores"`
+	QBytes     *uint64     `json:"qbytes"`
+}
+
+// Normalize makes every list present.
+func (l *IPCS) Normalize() {
+	l.Schema = IPCSSchema
+	present(&l.Coverage.Gaps)
+	present(&l.Namespaces)
+	for i := range l.Namespaces {
+		l.Namespaces[i].normalize()
+	}
+}
