@@ -196,6 +196,9 @@ func (s *survey) pins(f *namespace.Found) []string {
 		pins = append(pins, report.Text(pin))
 	}
 	more(len(f.Mounts)-shownMounts, "mounts")
+	if len(f.Processes) > 0 {
+		return pins // what is below it does not matter
+	}
 	for _, c := range f.Children[:min(len(f.Children), shownChildren)] {
 		relation := "owner"
 		if c.Type == f.Type {

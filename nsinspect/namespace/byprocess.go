@@ -104,7 +104,14 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 	}
 	t.in = inv.links(view, &t.errors)
 	t.holders = inv.children(view, t.in, &t.errors)
-	if inv.search.Deep && !rec.Zombie {
+	switch {
+	case !inv.search.Deep || rec.Zombie:
+	case len(t.in) == 0 && len(t.errors) > 0:
+		// Nothing more will be told of its threads and descriptors, and one error is enough to say so.
+		first := *t.errors[0]
+		first.File = "task"
+		t.errors = append(t.errors, &first)
+	default:
 		inv.askThreads(ctx, p, rec, &t)
 		inv.askDescriptors(ctx, p, &t)
 	}
