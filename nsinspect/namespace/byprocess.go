@@ -112,8 +112,9 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 		first.File = "task"
 		t.errors = append(t.errors, &first)
 	default:
-		inv.askThreads(ctx, p, rec, &t)
-		inv.askDescriptors(ctx, p, &t)
+		tids := inv.threads(p, &t)
+		inv.askThreads(ctx, p, rec, tids, &t)
+		inv.askDescriptors(ctx, p, tids, &t)
 	}
 	t.gone = p.Alive() != nil
 	return t
