@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -117,6 +118,11 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 		inv.askDescriptors(ctx, p, tids, &t)
 	}
 	t.gone = p.Alive() != nil
+	if len(t.tasks) > 0 && slices.ContainsFunc(fromRecord(rec), func(id ID) bool { return inv.wants(id.Type) && !slices.Contains(t.in, id) }) {
+		// The record, by which it will be judged, may be of another process that had the number before.
+		t.tasks = nil
+		t.errors = append(t.errors, &proc.Error{PID: rec.PID, File: "task", Kind: proc.Failed, Err: errors.New("it changed while it was read")})
+	}
 	return t
 }
 
