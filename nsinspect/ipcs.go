@@ -62,7 +62,7 @@ func IPCObjects(ctx context.Context, src Source, opt Options, sel IPCSelection) 
 	if err != nil {
 		return nil, err
 	}
-	s.missed(inv)
+	s.found = inv
 	for i := range inv.Found {
 		f := &inv.Found[i]
 		if f.Type != "ipc" || inode != 0 && f.Inode != inode {

@@ -18,27 +18,71 @@ func Namespaces(ctx context.Context, src Source, opt Options, types ...string) (
 	if len(types) == 0 {
 		types = namespace.Types()
 	}
-	s, err := take(ctx, src, opt)
+	s, err := take(ctx, src, opt, types...)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	return s.namespaces(ctx, types)
+	return s.namespaces(ctx)
 }
 
-func (s *survey) namespaces(ctx context.Context, types []string) (*report.Namespaces, error) {
+// inventory returns the namespaces of the host, which are looked for once.
+func (s *survey) inventory(ctx context.Context) (*namespace.Inventory, error) {
+	if s.found != nil {
+		return s.found, nil
+	}
 	s.progress("looking for namespaces")
-	inv, err := namespace.TakeInventory(ctx, s.fs, s.records(), namespace.Search{Types: types, Deep: s.opt.Deep, Owners: true})
+	search := namespace.Search{Types: s.types, Deep: s.opt.Deep, Owners: len(s.types) > 0}
+	if len(s.types) == 0 {
+		search.Types = []string{"ipc", "pid"}
+	}
+	inv, err := namespace.TakeInventory(ctx, s.fs, s.records(), search)
 	if err != nil {
 		return nil, err
 	}
-	s.missed(inv)
+	s.found = inv
+	return inv, nil
+}
+
+// findThreads enters the threads that are not where their process is into the
+// facts. A visit, which comes later, reads a process anew and leaves its threads as they are.
+func (s *survey) findThreads(ctx context.Context) error {
+	inv, err := s.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	for _, task := range inv.Tasks {
+		p := s.facts.Find(task.PID)
+		if p == nil {
+			continue
+		}
+		t := container.Thread{TID: task.TID}
+		for _, id := range task.In {
+			switch id.Type {
+			case "ipc":
+				t.IPC = id.Inode
+			case "pid":
+				t.PIDNS = id.Inode
+			}
+		}
+		if t.IPC != 0 || t.PIDNS != 0 {
+			p.Threads = append(p.Threads, t)
+		}
+	}
+	return nil
+}
+
+func (s *survey) namespaces(ctx context.Context) (*report.Namespaces, error) {
+	inv, err := s.inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &report.Namespaces{Tool: tool(), Host: s.host(), Baseline: s.baseline(), Deep: s.opt.Deep}
 	host := s.hostNamespaces()
 	boxes := s.boxes()
 	for i := range inv.Found {
 		f := &inv.Found[i]
-		if !slices.Contains(types, f.Type) {
+		if !slices.Contains(s.types, f.Type) {
 			continue // found on the way, and only partly
 		}
 		n := report.FoundNamespace{
@@ -73,18 +117,25 @@ func (s *survey) records() []proc.Record {
 	return records
 }
 
-// missed notes what an inventory could not read, once.
-func (s *survey) missed(inv *namespace.Inventory) {
-	for _, e := range inv.Errors {
-		if e.PID == 0 {
-			s.gaps = append(s.gaps, report.Gap{File: e.File, Error: gapText(e)})
-			continue
-		}
-		known := s.unreadable[e.PID]
-		if !slices.ContainsFunc(known, func(k *proc.Error) bool { return k.File == e.File }) {
-			s.unreadable[e.PID] = append(known, e)
+// missed returns what the inventory could not read, beside what is known to be
+// unreadable anyway, and without processes that have ended meanwhile.
+func (s *survey) missed() (of map[int][]*proc.Error, general []report.Gap) {
+	of = map[int][]*proc.Error{}
+	for pid, errs := range s.unreadable {
+		of[pid] = slices.Clone(errs)
+	}
+	if s.found == nil {
+		return of, nil
+	}
+	for _, e := range s.found.Errors {
+		switch {
+		case e.PID == 0:
+			general = append(general, report.Gap{File: e.File, Error: gapText(e)})
+		case s.facts.Find(e.PID) != nil && !slices.ContainsFunc(of[e.PID], func(k *proc.Error) bool { return k.File == e.File }):
+			of[e.PID] = append(of[e.PID], e)
 		}
 	}
+	return of, general
 }
 
 // hostNamespaces returns the inode of each of the host's namespaces: the
@@ -196,6 +247,9 @@ func (s *survey) pins(f *namespace.Found) []string {
 		pins = append(pins, report.Text(pin))
 	}
 	more(len(f.Mounts)-shownMounts, "mounts")
+	if len(f.Processes) > 0 {
+		return pins // what is below it does not matter
+	}
 	for _, c := range f.Children[:min(len(f.Children), shownChildren)] {
 		relation := "owner"
 		if c.Type == f.Type {

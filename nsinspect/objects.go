@@ -1,9 +1,13 @@
 package nsinspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
@@ -14,48 +18,78 @@ import (
 // visitDeadline bounds the visit of one IPC namespace.
 const visitDeadline = 5 * time.Second
 
-// ipcNamespaces lists the host's IPC namespace with all objects in it.
+// ipcNamespaces lists every IPC namespace that was found, the host's first and
+// then by inode, with the objects of the host's and of those that containers are in;
+// a deep scan lists the objects of all. Each is entered once.
 func (s *survey) ipcNamespaces(ctx context.Context) []report.IPCNamespace {
 	b := s.facts.Baseline
-	n := report.IPCNamespace{Inode: b.IPC, Host: true}
-	for _, c := range s.judgement.Containers {
-		if c.IPC.State != report.StateVM && (b.IsIPC(c.IPC.Inode) || len(c.IPC.HostStrays) > 0) {
-			n.Containers = append(n.Containers, c.Ref)
-		}
-	}
-	for i := range s.facts.Processes {
-		if s.facts.Processes[i].IPC == b.IPC {
-			n.Processes++
-		}
-	}
-	objects, err := s.objects(ctx, b.IPC)
+	found := []namespace.Found{{ID: namespace.ID{Type: "ipc", Inode: b.IPC}}}
+	inv, err := s.inventory(ctx)
 	if err != nil {
-		n.Error = report.Text(err.Error())
-		s.gaps = append(s.gaps, report.Gap{File: "sysvipc of " + namespace.Link("ipc", b.IPC), Error: n.Error})
+		s.gaps = append(s.gaps, report.Gap{File: "namespaces", Error: report.Text(err.Error())})
+	} else {
+		for _, f := range inv.Found {
+			switch {
+			case f.Type != "ipc":
+			case f.Inode == b.IPC:
+				found[0] = f
+			default:
+				found = append(found, f)
+			}
+		}
 	}
-	n.Shm, n.Sem, n.Msg, n.Mqueue = objects.Shm, objects.Sem, objects.Msg, objects.Mqueue
-	return []report.IPCNamespace{n}
+	spaces := make([]report.IPCNamespace, len(found))
+	var visits []int
+	for i := range found {
+		f := &found[i]
+		spaces[i] = report.IPCNamespace{Inode: f.Inode, Host: b.IsIPC(f.Inode), Containers: s.containersIn(f),
+			Processes: len(f.Processes), PinnedBy: s.pins(f)}
+		// The files of a tree that is no procfs are of one namespace, and it does not say of which.
+		if i == 0 || s.fs.Procfs() && (s.opt.Deep || spaces[i].Host || len(spaces[i].Containers) > 0) {
+			visits = append(visits, i)
+		}
+	}
+	s.progress("listing the objects of the IPC namespaces")
+	results := make([]ipc.Objects, len(visits))
+	errs := make([]error, len(visits))
+	var next, group = make(chan int), sync.WaitGroup{}
+	for range min(runtime.GOMAXPROCS(0), len(visits)) {
+		group.Go(func() {
+			for v := range next {
+				results[v], errs[v] = s.objects(ctx, &found[visits[v]])
+			}
+		})
+	}
+	for v := range visits {
+		next <- v
+	}
+	close(next)
+	group.Wait()
+	for v, i := range visits {
+		n := &spaces[i]
+		o := results[v]
+		n.Listed = true
+		n.Shm, n.Sem, n.Msg, n.Mqueue = o.Shm, o.Sem, o.Msg, o.Mqueue
+		if err := errs[v]; err != nil {
+			var enter *namespace.EnterError
+			n.Listed = !errors.As(err, &enter)
+			n.Error = report.Text(err.Error())
+			s.gaps = append(s.gaps, report.Gap{File: "sysvipc of " + found[i].String(), Error: n.Error})
+		}
+	}
+	slices.SortStableFunc(spaces[1:], func(a, b report.IPCNamespace) int { return cmp.Compare(a.Inode, b.Inode) })
+	return spaces
 }
 
 // objects reads what is in one IPC namespace. In a tree that is not a procfs
 // the files are the tree's, whatever namespace they were copied in.
-func (s *survey) objects(ctx context.Context, inode uint64) (ipc.Objects, error) {
+func (s *survey) objects(ctx context.Context, f *namespace.Found) (ipc.Objects, error) {
 	if !s.fs.Procfs() {
 		return ipc.ReadSysV(s.fs.File)
 	}
 	ctx, cancel := context.WithTimeout(ctx, visitDeadline)
 	defer cancel()
-	open := func() (int, error) {
-		err := fmt.Errorf("no process in %s could be opened", namespace.Link("ipc", inode))
-		for _, pid := range s.inhabitants(inode) {
-			var fd int
-			if fd, err = namespace.OpenOf(s.fs, pid, "ipc"); err == nil {
-				return fd, nil
-			}
-		}
-		return -1, err
-	}
-	objects, err := ipc.List(ctx, open, inode, s.fs.File)
+	objects, err := ipc.List(ctx, f.Opener(s.fs), f.Inode, s.fs.File)
 	var enter *namespace.EnterError
 	if errors.As(err, &enter) {
 		return ipc.Objects{}, fmt.Errorf("it could not be entered: %w", err)
@@ -64,7 +98,7 @@ func (s *survey) objects(ctx context.Context, inode uint64) (ipc.Objects, error)
 }
 
 // inhabitants returns some processes that are in an IPC namespace; a few are
-// tried, as any of them may have ended.
+// enough, as any of them may have ended.
 func (s *survey) inhabitants(inode uint64) []int {
 	const enough = 8
 	var pids []int

@@ -22,6 +22,8 @@ import (
 type survey struct {
 	fs        *proc.FS
 	opt       Options
+	types     []string             // of the namespaces to look for
+	found     *namespace.Inventory // nil before it was taken
 	started   time.Time
 	cgroups   []string // the distinct contents, for the mode of the host
 	facts     container.Facts
@@ -42,8 +44,9 @@ const (
 )
 
 // take reads a host: the hot pass, the cold pass, and again what was too young.
-func take(ctx context.Context, src Source, opt Options) (_ *survey, err error) {
-	s := &survey{opt: opt, started: time.Now(), unreadable: map[int][]*proc.Error{}}
+// types are the types of namespaces that will be asked for; ipc and pid when there are none.
+func take(ctx context.Context, src Source, opt Options, types ...string) (_ *survey, err error) {
+	s := &survey{opt: opt, types: types, started: time.Now(), unreadable: map[int][]*proc.Error{}}
 	if s.fs, err = src.open(); err != nil {
 		return nil, err
 	}
@@ -65,6 +68,11 @@ func take(ctx context.Context, src Source, opt Options) (_ *survey, err error) {
 	}
 	s.accept(snapshot)
 	s.findHost(ctx)
+	if opt.Deep {
+		if err := s.findThreads(ctx); err != nil {
+			return nil, err
+		}
+	}
 	s.progress("reading the containers")
 	if err := s.settle(ctx); err != nil {
 		return nil, err
@@ -224,8 +232,9 @@ func (s *survey) uptime() uint64 {
 // coverage tells what was read and what was not.
 func (s *survey) coverage() report.Coverage {
 	c := report.Coverage{Processes: len(s.facts.Processes), Vanished: s.vanished}
-	pids := make([]int, 0, len(s.unreadable))
-	for pid, errs := range s.unreadable {
+	unreadable, general := s.missed()
+	pids := make([]int, 0, len(unreadable))
+	for pid, errs := range unreadable {
 		if len(errs) > 0 {
 			pids = append(pids, pid)
 		}
@@ -233,11 +242,11 @@ func (s *survey) coverage() report.Coverage {
 	slices.Sort(pids)
 	for _, pid := range pids {
 		c.Unreadable++
-		for _, e := range s.unreadable[pid] {
+		for _, e := range unreadable[pid] {
 			c.Gaps = append(c.Gaps, report.Gap{PID: pid, File: e.File, Error: gapText(e), Decides: e.File == "cgroup" || e.File == ""})
 		}
 	}
-	c.Gaps = append(append(c.Gaps, s.judgement.Gaps...), s.gaps...)
+	c.Gaps = slices.Concat(c.Gaps, s.judgement.Gaps, general, s.gaps)
 	c.Complete = len(c.Gaps) == 0
 	return c
 }

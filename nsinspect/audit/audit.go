@@ -160,9 +160,17 @@ func strayRules() []Rule {
 				for _, pid := range v.of(c).HostStrays {
 					evidence = append(evidence, v.link(pid, v.baseline(r.Baseline), v.not(r.Baseline)))
 				}
+				ns, title := v.of(c), ""
+				if len(evidence) == 0 {
+					title = "has a thread in the host's " + strings.ToUpper(v.kind) + " namespace that its init is not in"
+				}
+				for _, t := range ns.HostThreads() {
+					evidence = append(evidence, report.Evidence{What: fmt.Sprintf("/proc/%d/task/%d/ns/%s", t.PID, t.TID, v.kind),
+						Value: namespace.Link(v.kind, t.Inode), Expected: v.not(r.Baseline)})
+				}
 				if len(evidence) > 0 {
 					own := v.link(c.Init, v.of(c).Inode, "the container's own, by its init")
-					hits = append(hits, hit{subject: c.Ref, evidence: append(evidence, own)})
+					hits = append(hits, hit{subject: c.Ref, title: title, evidence: append(evidence, own)})
 				}
 			}
 			return hits

@@ -39,6 +39,9 @@ var looking = []uintptr{
 	unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_STATX, unix.SYS_STATFS, unix.SYS_FSTATFS,
 	unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2, unix.SYS_GETCWD,
 
+	// The mounts of a mount namespace that no process is in. Both only tell.
+	unix.SYS_LISTMOUNT, unix.SYS_STATMOUNT,
+
 	// Seal loads a second filter. Filters can only take away.
 	unix.SYS_SECCOMP,
 	// Raising what is permitted, or dropping it.
@@ -109,7 +112,8 @@ func rules(s stage, pid int, out *Output) []rule {
 	ioctls := []uint64{unix.TCGETS, unix.TIOCGWINSZ}
 	if s == scanning {
 		// What a namespace descriptor tells of itself (ioctl_nsfs(2)).
-		ioctls = append(ioctls, unix.NS_GET_USERNS, unix.NS_GET_PARENT, unix.NS_GET_NSTYPE, unix.NS_GET_OWNER_UID)
+		ioctls = append(ioctls, unix.NS_GET_USERNS, unix.NS_GET_PARENT, unix.NS_GET_NSTYPE, unix.NS_GET_OWNER_UID,
+			unix.NS_GET_MNTNS_ID)
 	}
 	mmap := only(sysMmap, condition{2, without, unix.PROT_EXEC})
 	if mmapStruct {
@@ -134,6 +138,8 @@ func rules(s stage, pid int, out *Output) []rule {
 		return rs
 	}
 	return append(rs,
+		// Whether two threads have the same table of descriptors; 2 is KCMP_FILES (include/uapi/linux/kcmp.h).
+		only(unix.SYS_KCMP, condition{2, equal, 2}),
 		only(unix.SYS_SETNS, condition{1, equal, unix.CLONE_NEWIPC}),
 		// Without FSCONFIG_SET_* no source and no option can be given, so no filesystem of a device can be made.
 		only(unix.SYS_FSCONFIG, condition{1, equal, unix.FSCONFIG_CMD_CREATE}),

@@ -15,10 +15,17 @@ import (
 // cold pass read of it.
 type Process struct {
 	proc.Record
-	Detail *proc.Detail   // nil before the visit
-	Asked  proc.Want      // what the visit asked for
-	Failed bool           // the visit failed, and will again
-	engine *EngineProcess // what its command line says, once visited; nil if it is no engine's process
+	Threads []Thread       // that are in another ipc or pid namespace than the process; only looked for when somebody asks for it
+	Detail  *proc.Detail   // nil before the visit
+	Asked   proc.Want      // what the visit asked for
+	Failed  bool           // the visit failed, and will again
+	engine  *EngineProcess // what its command line says, once visited; nil if it is no engine's process
+}
+
+// Thread is a thread that is not in the namespaces of its process.
+type Thread struct {
+	TID        int
+	IPC, PIDNS uint64 // 0 for the one that is the process's
 }
 
 // Facts is everything that the judgement is a function of.

@@ -128,7 +128,7 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 		return out
 	}
 	for _, p := range c.members {
-		atIPC, atPID := ipc.atHost(p.IPC), pid.atHost(p.PIDNS)
+		atIPC, atPID := f.AtHost(p)
 		out.Exposed = out.Exposed || atIPC || atPID
 		if atIPC || atPID {
 			j.suspects = append(j.suspects, p)
@@ -137,18 +137,29 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	return out
 }
 
+// AtHost tells whether a process, or a single thread of it, is in the host's
+// IPC and in the host's PID namespace.
+func (f *Facts) AtHost(p *Process) (ipc, pid bool) {
+	ipc, pid = f.Baseline.IsIPC(p.IPC), f.Baseline.IsPID(p.PIDNS)
+	for _, t := range p.Threads {
+		ipc, pid = ipc || f.Baseline.IsIPC(t.IPC), pid || f.Baseline.IsPID(t.PIDNS)
+	}
+	return ipc, pid
+}
+
 // kind is one namespace type, as far as the judgement differs between them.
 type kind struct {
 	inode  func(*Process) uint64
+	thread func(Thread) uint64
 	atHost func(uint64) bool
 }
 
 func kindIPC(b namespace.Baseline) kind {
-	return kind{func(p *Process) uint64 { return p.IPC }, b.IsIPC}
+	return kind{func(p *Process) uint64 { return p.IPC }, func(t Thread) uint64 { return t.IPC }, b.IsIPC}
 }
 
 func kindPID(b namespace.Baseline) kind {
-	return kind{func(p *Process) uint64 { return p.PIDNS }, b.IsPID}
+	return kind{func(p *Process) uint64 { return p.PIDNS }, func(t Thread) uint64 { return t.PIDNS }, b.IsPID}
 }
 
 // of judges one namespace type of one container. Private is only said when every
@@ -166,10 +177,15 @@ func (k kind) of(c *group, init *Process) report.Namespace {
 				ns.HostStrays = append(ns.HostStrays, p.PID)
 			}
 		}
+		for _, t := range p.Threads {
+			if inode := k.thread(t); inode != 0 && inode != ns.Inode {
+				ns.StrayThreads = append(ns.StrayThreads, report.Thread{PID: p.PID, TID: t.TID, Inode: inode, Host: k.atHost(inode)})
+			}
+		}
 	}
 	switch {
 	case c.vmm:
-		ns.State, ns.Strays, ns.HostStrays = report.StateVM, nil, nil
+		ns.State, ns.Strays, ns.HostStrays, ns.StrayThreads = report.StateVM, nil, nil, nil
 	case k.atHost(ns.Inode):
 		ns.State = report.StateHost
 	case unread:

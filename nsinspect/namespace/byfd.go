@@ -14,21 +14,17 @@ const fdDeadline = 10 * time.Second
 
 // askDescriptors finds the namespaces that are kept by an open descriptor. Threads
 // mostly share one table of descriptors; those that have one of their own are looked at, too.
-func (inv *inventory) askDescriptors(ctx context.Context, p *proc.Process, t *told) {
+func (inv *inventory) askDescriptors(ctx context.Context, p *proc.Process, tids []int, t *told) {
 	ctx, cancel := context.WithTimeout(ctx, fdDeadline)
 	defer cancel()
 	inv.askTable(ctx, p, t)
-	tids, err := p.Threads()
-	if err != nil {
-		return // askThreads has said so
-	}
 	for _, tid := range tids {
-		if tid == p.PID || p.SharesDescriptors(tid) {
+		if p.SharesDescriptors(tid) {
 			continue
 		}
 		thread, err := p.Thread(tid)
 		if err != nil {
-			continue // likewise
+			continue // askThreads has said so
 		}
 		inv.askTable(ctx, thread, t)
 		thread.Close()

@@ -58,7 +58,7 @@ func (inv *inventory) byMount(ctx context.Context) {
 			if seers := inv.seers[next[i]]; len(seers) > 0 {
 				all[i] = inv.askSeers(ctx, next[i], seers)
 			} else {
-				all[i] = inv.enterMounts(ctx, next[i])
+				all[i] = inv.listMounts(ctx, next[i])
 			}
 		})
 		for i, inode := range next {

@@ -55,8 +55,8 @@ func (inv *inventory) byOwner(ctx context.Context) {
 		}
 	})
 	for i, a := range answers {
-		// Somebody who has ended meanwhile has taken his namespaces along.
-		if a.err != nil && proc.KindOf(a.err) != proc.Gone {
+		// Whoever has ended meanwhile has taken his namespaces along, or closed what he held.
+		if k := proc.KindOf(a.err); a.err != nil && k != proc.Gone && k != proc.Absent {
 			inv.errors = append(inv.errors, &proc.Error{File: "owner of " + found[i].ID.String(), Kind: proc.KindOf(a.err), Err: a.err})
 		}
 		for _, k := range a.above {

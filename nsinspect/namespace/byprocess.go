@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -104,11 +105,24 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 	}
 	t.in = inv.links(view, &t.errors)
 	t.holders = inv.children(view, t.in, &t.errors)
-	if inv.search.Deep && !rec.Zombie {
-		inv.askThreads(ctx, p, rec, &t)
-		inv.askDescriptors(ctx, p, &t)
+	switch {
+	case !inv.search.Deep || rec.Zombie:
+	case len(t.in) == 0 && len(t.errors) > 0:
+		// Nothing more will be told of its threads and descriptors, and one error is enough to say so.
+		first := *t.errors[0]
+		first.File = "task"
+		t.errors = append(t.errors, &first)
+	default:
+		tids := inv.threads(p, &t)
+		inv.askThreads(ctx, p, rec, tids, &t)
+		inv.askDescriptors(ctx, p, tids, &t)
 	}
 	t.gone = p.Alive() != nil
+	if len(t.tasks) > 0 && slices.ContainsFunc(fromRecord(rec), func(id ID) bool { return inv.wants(id.Type) && !slices.Contains(t.in, id) }) {
+		// The record, by which it will be judged, may be of another process that had the number before.
+		t.tasks = nil
+		t.errors = append(t.errors, &proc.Error{PID: rec.PID, File: "task", Kind: proc.Failed, Err: errors.New("it changed while it was read")})
+	}
 	return t
 }
 

@@ -7,20 +7,28 @@ import (
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 )
 
-// askThreads finds the namespaces that single threads are in: unshare(2) and setns(2)
-// move the calling thread only, and /proc/PID/ns is where the leader is.
-func (inv *inventory) askThreads(ctx context.Context, p *proc.Process, rec *proc.Record, t *told) {
+// threads lists the threads of a process beside its leader.
+func (inv *inventory) threads(p *proc.Process, t *told) []int {
+	if p.SingleThreaded() {
+		return nil
+	}
 	tids, err := p.Threads()
 	if err != nil {
 		// A tree that was made without threads has none to hide.
 		if k := proc.KindOf(err); k != proc.Absent || inv.fs.Procfs() {
 			t.errors = append(t.errors, asError(p.PID, "task", err))
 		}
-		return
+		return nil
 	}
+	return slices.DeleteFunc(tids, func(tid int) bool { return tid == p.PID })
+}
+
+// askThreads finds the namespaces that single threads are in: unshare(2) and setns(2)
+// move the calling thread only, and /proc/PID/ns is where the leader is.
+func (inv *inventory) askThreads(ctx context.Context, p *proc.Process, rec *proc.Record, tids []int, t *told) {
 	for _, tid := range tids {
-		if tid == p.PID || tid == rec.TID {
-			continue
+		if tid == rec.TID {
+			continue // it spoke for the process
 		}
 		if ctx.Err() != nil {
 			return
@@ -30,12 +38,12 @@ func (inv *inventory) askThreads(ctx context.Context, p *proc.Process, rec *proc
 			t.errors = append(t.errors, asError(p.PID, threadFile(tid, ""), err))
 			continue
 		}
-		inv.askThread(ctx, thread, t)
+		inv.askThread(thread, t)
 		thread.Close()
 	}
 }
 
-func (inv *inventory) askThread(ctx context.Context, thread *proc.Process, t *told) {
+func (inv *inventory) askThread(thread *proc.Process, t *told) {
 	task := Task{PID: thread.PID, TID: thread.TID}
 	in := inv.links(thread, &t.errors)
 	for _, id := range in {

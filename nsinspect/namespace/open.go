@@ -89,10 +89,7 @@ func openMounted(dir int, w way, id ID) (int, error) {
 		return -1, fmt.Errorf("/proc/%d/%s: %w", w.pid, w.file, err)
 	}
 	defer unix.Close(root)
-	path, err := unix.Openat2(root, w.point, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
-	})
+	path, err := walk(root, w.point)
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", where, err)
 	}
@@ -102,6 +99,31 @@ func openMounted(dir int, w way, id ID) (int, error) {
 		return -1, fmt.Errorf("%s: %w", where, err)
 	}
 	return fd, nil
+}
+
+// walk opens a path below a directory with O_PATH, a component at a time: no link
+// is followed. openat2(2) would do it in one call, and cannot be allowed by a system call filter.
+func walk(dir int, path string) (int, error) {
+	at := dir
+	components := strings.Split(strings.Trim(path, "/"), "/")
+	for i, c := range components {
+		flags := unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		if i < len(components)-1 {
+			flags |= unix.O_DIRECTORY
+		}
+		if c == "" || c == "." || c == ".." {
+			c, flags = "", flags|unix.O_DIRECTORY // no mountinfo has it; ENOENT
+		}
+		fd, err := unix.Openat(at, c, flags, 0)
+		if at != dir {
+			unix.Close(at)
+		}
+		if err != nil {
+			return -1, err
+		}
+		at = fd
+	}
+	return at, nil
 }
 
 // openChecked opens what a link of a process leads to if it is the namespace. What the

@@ -135,3 +135,14 @@ func ParseNamespaceMounts(text []byte) (mounts []Mount, root, ok bool) {
 	}
 	return mounts, root, ok
 }
+
+// SingleThreaded tells whether the process has no thread but its leader, without listing them: the kernel counts them in the
+// links of the directory (fs/proc/base.c, proc_task_getattr). In a tree that is no procfs it is always false: list them.
+func (p *Process) SingleThreaded() bool {
+	if !p.fs.live {
+		return false
+	}
+	var st unix.Stat_t
+	const links = 2 + 1 // ".", ".." and the leader
+	return unix.Fstatat(p.fd, "task", &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Nlink == links
+}

@@ -174,15 +174,15 @@ func state(n report.Namespace) cell {
 	case report.StateUnknown:
 		return cell{"unknown", yellow}
 	}
-	if len(n.HostStrays) > 0 {
-		return cell{fmt.Sprintf("%s, %d in HOST", n.State, len(n.HostStrays)), red}
+	if strays := len(n.HostStrays) + len(n.HostThreads()); strays > 0 {
+		return cell{fmt.Sprintf("%s, %d in HOST", n.State, strays), red}
 	}
 	return cell{text: string(n.State)}
 }
 
 // visible sums up the objects of the host's IPC namespace for a container that shares it.
 func visible(r *report.Report, c report.Container) string {
-	if c.IPC.State != report.StateHost && len(c.IPC.HostStrays) == 0 {
+	if c.IPC.State != report.StateHost && len(c.IPC.HostStrays) == 0 && len(c.IPC.HostThreads()) == 0 {
 		return "-"
 	}
 	for _, n := range r.IPCNamespaces {

@@ -41,6 +41,7 @@ func (n *Namespace) normalize() {
 	present(&n.With)
 	present(&n.Strays)
 	present(&n.HostStrays)
+	present(&n.StrayThreads)
 }
 
 func (n *IPCNamespace) normalize() {

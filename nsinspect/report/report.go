@@ -8,7 +8,10 @@
 // gives them.
 package report
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Schema names the version of the JSON contract.
 const Schema = "nsinspect/report/v1"
@@ -131,6 +134,23 @@ type Namespace struct {
 
 	// HostStrays are those of the strays that are in the host's namespace.
 	HostStrays []int `json:"host_strays"`
+
+	// StrayThreads are single threads that are not where the init is, while their
+	// process is. They are only looked for in a deep scan.
+	StrayThreads []Thread `json:"stray_threads"`
+}
+
+// Thread is a thread in another namespace than its process.
+type Thread struct {
+	PID   int    `json:"pid"`
+	TID   int    `json:"tid"`
+	Inode uint64 `json:"inode"` // of the namespace that it is in
+	Host  bool   `json:"host"`  // that is the host's
+}
+
+// HostThreads returns the stray threads that are in the host's namespace.
+func (n *Namespace) HostThreads() []Thread {
+	return slices.DeleteFunc(slices.Clone(n.StrayThreads), func(t Thread) bool { return !t.Host })
 }
 
 // DevShm tells whose /dev/shm a container sees.
@@ -168,6 +188,7 @@ type IPCNamespace struct {
 	Containers []string `json:"containers"`
 	Processes  int      `json:"processes"`
 	PinnedBy   []string `json:"pinned_by"`
+	Listed     bool     `json:"listed"` // its objects were read; if not, the lists say nothing
 	Shm        []Shm    `json:"shm"`
 	Sem        []Sem    `json:"sem"`
 	Msg        []Msg    `json:"msg"`
