@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -229,6 +231,9 @@ func describe(n container.Names) string {
 	}
 	add("pod", pod)
 	add("pod uid", n.Pod.UID)
+	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
+		add(key, n.Labels[key])
+	}
 	return strings.Join(parts, ", ")
 }
 
