@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,57 +95,63 @@ func (s *survey) namesOf(ctx context.Context, k container.Keeper, storages *stor
 		return r.out
 	}
 	defer r.process.Close()
-	switch {
-	case k.Engine.Namespace != "":
-		r.shim()
-	case k.Engine.Bundle != "":
-		r.conmon(storages)
+	if k.From != "" {
+		r.bundle(storages)
 	}
 	return r.out
 }
 
-// shim reads the bundle of a container that a containerd-shim runs: the shim's
-// working directory, or the one beside it when the shim is that of a pod. For docker, which
-// writes no names there, it goes on to docker's own file.
-func (r *reading) shim() {
-	file, own := "config.json", r.keeper.Engine.ID == r.keeper.ID
-	if !own {
-		var ok bool
-		if file, ok = container.SiblingBundle(r.keeper.ID); !ok {
-			return
-		}
-	}
-	content, err := r.read(proc.FromCwd, file, container.BundleLimit)
+// bundle reads the configuration of the container's bundle, and for the engines that
+// write no names there, their own files.
+func (r *reading) bundle(storages *storages) {
+	k := r.keeper
+	content, owner, err := r.read(k.From, k.Config, container.BundleLimit)
 	if err != nil {
-		// A container that something inside another one has made is a child of that one's shim too, and has no bundle there.
-		if own || proc.KindOf(err) != proc.Absent {
+		// What something inside a container of a pod has made is a child of the pod's shim too, and has no bundle there.
+		if k.Engine.ID == k.ID || proc.KindOf(err) != proc.Absent {
 			r.gap("", err)
 		}
 		return
 	}
 	bundle, err := container.ParseBundle(content)
 	if err != nil {
-		r.gap("cwd/"+file, err)
+		r.gap(place(k.From, k.Config), err)
 		return
 	}
-	r.take("cwd/"+file, bundle.Names)
-	if r.keeper.Engine.Namespace != dockerNamespace {
-		return
+	if bundle.Name != "" {
+		r.out.names.Name = "" // the argument of CRI-O's conmon is all of the pod's names put together
 	}
+	r.take(place(k.From, k.Config), bundle.Names, owner)
+	switch k.Engine.Runtime {
+	case "docker":
+		r.docker(bundle.Root)
+	case "podman":
+		r.storage(storages)
+	}
+}
+
+// place names a file as evidence does, below /proc/PID.
+func place(from proc.Origin, file string) string {
+	return string(from) + "/" + strings.TrimPrefix(file, "/")
+}
+
+// docker reads docker's own file on the container.
+func (r *reading) docker(root string) {
 	var last error
-	for _, file := range container.DockerConfigs(bundle.Root, r.keeper.ID) {
-		if content, last = r.read(proc.FromRoot, file, container.DockerConfigLimit); last != nil {
-			if proc.KindOf(last) == proc.Absent {
+	for _, file := range container.DockerConfigs(root, r.keeper.ID) {
+		content, owner, err := r.read(proc.FromRoot, file, container.DockerConfigLimit)
+		if err != nil {
+			if last = err; proc.KindOf(err) == proc.Absent {
 				continue
 			}
 			break
 		}
 		names, err := container.ParseDockerConfig(content, r.keeper.ID)
 		if err != nil {
-			r.gap("root"+file, err)
+			r.gap(place(proc.FromRoot, file), err)
 			return
 		}
-		r.take("root"+file, names)
+		r.take(place(proc.FromRoot, file), names, owner)
 		return
 	}
 	if last != nil {
@@ -152,72 +159,57 @@ func (r *reading) shim() {
 	}
 }
 
-// dockerNamespace is containerd's namespace for the containers of docker (moby, daemon/config).
-const dockerNamespace = "moby"
-
-// conmon reads the bundle of a container of podman's or CRI-O's, and the index
-// of podman's storage, which the bundle is in.
-func (r *reading) conmon(storages *storages) {
-	file := path.Join(r.keeper.Engine.Bundle, "config.json")
-	content, err := r.read(proc.FromRoot, file, container.BundleLimit)
-	if err != nil {
-		r.gap("", err)
-		return
-	}
-	bundle, err := container.ParseBundle(content)
-	if err != nil {
-		r.gap("root"+file, err)
-		return
-	}
-	if bundle.Name != "" {
-		r.out.names.Name = "" // of CRI-O's containers: all of the pod's put together
-	}
-	r.take("root"+file, bundle.Names)
+// storage reads the index of podman's storage, which the bundle is in. (Its labels are
+// only in its database.)
+func (r *reading) storage(storages *storages) {
 	index, ok := container.StorageOf(r.keeper.Engine.Bundle, r.keeper.ID)
-	if !ok || bundle.Image != "" {
+	if !ok {
 		return
 	}
-	names, err := storages.of(r.place()+index, func() (map[string]container.Names, error) {
-		content, err := r.read(proc.FromRoot, index, container.StorageLimit)
+	s, err := storages.of(r.mounts()+index, func() (storage, error) {
+		content, owner, err := r.read(proc.FromRoot, index, container.StorageLimit)
 		if err != nil {
-			return nil, err
+			return storage{}, err
 		}
-		return container.ParseStorage(content)
+		names, err := container.ParseStorage(content)
+		return storage{names, owner}, err
 	})
-	switch n, ok := names[r.keeper.ID]; {
-	case ok:
-		r.take("root"+index, n)
-	case err != nil && proc.KindOf(err) != proc.Absent: // CRI-O's is elsewhere
-		r.gap("root"+index, err)
+	if err != nil {
+		r.gap(place(proc.FromRoot, index), err)
+	} else if n, ok := s.names[r.keeper.ID]; ok {
+		r.take(place(proc.FromRoot, index), n, s.owner)
 	}
 }
 
-// place names the mount namespace that the keeper's paths are in.
-func (r *reading) place() string {
+// mounts names the mount namespace that the keeper's paths are in.
+func (r *reading) mounts() string {
 	if p := r.facts.Find(r.keeper.PID); p != nil {
 		return fmt.Sprintf("mnt:[%d]", p.Mnt)
 	}
 	return ""
 }
 
-func (r *reading) read(from proc.Origin, file string, limit int) ([]byte, error) {
+func (r *reading) read(from proc.Origin, file string, limit int) (content []byte, owner uint32, err error) {
 	ctx, cancel := context.WithTimeout(r.ctx, r.fs.Deadline)
 	defer cancel()
-	content, _, err := r.process.ReadBelow(ctx, from, file, limit)
-	return content, err
+	return r.process.ReadBelow(ctx, from, file, limit)
 }
 
-// take accepts what a file says, and notes where it was said.
-func (r *reading) take(file string, n container.Names) {
+// take accepts what a file says, and notes where it was said and by whom.
+func (r *reading) take(file string, n container.Names, owner uint32) {
 	said := describe(n)
 	r.out.names = r.out.names.Or(n)
 	if said == "" {
 		return
 	}
-	why := "written down by the engine; it decides nothing"
-	if r.keeper.Inside != "" {
-		why = "a claim from inside " + r.keeper.Inside + "; it decides nothing"
+	why := "written down by the engine"
+	switch {
+	case r.keeper.Inside != "":
+		why = "a claim from inside " + r.keeper.Inside
+	case owner != 0 && r.fs.Procfs():
+		why = fmt.Sprintf("written down by uid %d, who runs the engine", owner)
 	}
+	why += "; it decides nothing"
 	r.out.evidence = append(r.out.evidence, report.Evidence{
 		What: report.Text(fmt.Sprintf("/proc/%d/%s", r.keeper.PID, file)), Value: report.Text(said), Expected: why,
 	})
@@ -239,6 +231,9 @@ func describe(n container.Names) string {
 	}
 	add("pod", pod)
 	add("pod uid", n.Pod.UID)
+	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
+		add(key, n.Labels[key])
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -273,16 +268,22 @@ func (r *reading) ended() bool {
 	return false
 }
 
+// storage is the index of one storage of podman's.
+type storage struct {
+	names map[string]container.Names
+	owner uint32
+}
+
 // storages reads the index of each storage once.
 type storages struct {
 	mu   sync.Mutex
-	read map[string]func() (map[string]container.Names, error)
+	read map[string]func() (storage, error)
 }
 
-func (s *storages) of(key string, read func() (map[string]container.Names, error)) (map[string]container.Names, error) {
+func (s *storages) of(key string, read func() (storage, error)) (storage, error) {
 	s.mu.Lock()
 	if s.read == nil {
-		s.read = map[string]func() (map[string]container.Names, error){}
+		s.read = map[string]func() (storage, error){}
 	}
 	once := s.read[key]
 	if once == nil {

@@ -25,7 +25,7 @@ const host = `
 1 comm=systemd cgroup=0::/init.scope root=host
 2 comm=kthreadd ppid=0 kthread=1
 700 comm=containerd cgroup=0::/system.slice/containerd.service
-4300 comm=containerd-shim cgroup=0::/system.slice/containerd.service cmdline="/usr/bin/containerd-shim-runc-v2 -namespace moby -id d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000 -address /run/containerd/containerd.sock"
+4300 comm=containerd-shim cgroup=0::/system.slice/containerd.service cmdline="/usr/bin/containerd-shim-runc-v2 -namespace moby -id d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000 -address /run/containerd/containerd.sock" cwd=/run/containerd/io.containerd.runtime.v2.task/moby/d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000
 4389 ppid=4300 comm=postgres mnt=4026532200 pid=4026532202 cgroup=0::/system.slice/docker-d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000.scope
 4390 ppid=4389 comm=postgres mnt=4026532200 pid=4026532202 cgroup=0::/system.slice/docker-d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000.scope
 4452 ppid=4300 comm=htop mnt=4026532300 ipc=4026532301 cgroup=0::/system.slice/docker-4ae05848f7f54ae05848f7f54ae05848f7f54ae05848f7f54ae05848f7f50000.scope
@@ -43,6 +43,10 @@ const host = `
          0          1   600         17   999   999   999   999          0 1700000000
 -- sysvipc/msg --
        key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime
+-- roots/host/run/containerd/io.containerd.runtime.v2.task/moby/d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000/config.json --
+{"ociVersion": "1.0.2", "root": {"path": "/var/lib/docker/overlay2/0123456789abcdef/merged"}, "hostname": "d6945b63acbe"}
+-- roots/host/var/lib/docker/containers/d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000/config.v2.json --
+{"ID": "d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000", "Name": "/shop-db-1", "Config": {"Image": "postgres:17", "Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": "db"}}}
 `
 
 // nsi runs the program in this process.

@@ -55,13 +55,6 @@ func DockerConfigs(root, id string) []string {
 	return paths
 }
 
-// SiblingBundle returns the path, from the bundle of a shim, of the bundle of
-// another container that the shim runs: a pod has one shim, whose working directory is
-// the pod's. ok is false for an id that is no name of a directory.
-func SiblingBundle(id string) (p string, ok bool) {
-	return "../" + id + "/config.json", isComponent(id)
-}
-
 // StorageOf returns the path of the index of the storage that holds the
 // bundle of a container of podman's, STORAGE/DRIVER-containers/ID/userdata.
 func StorageOf(bundle, id string) (p string, ok bool) {

@@ -2,7 +2,11 @@ package container
 
 import (
 	"cmp"
+	"path"
 	"slices"
+	"strings"
+
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
 )
 
 // Keeper is the process that an engine runs for one container, or for the pod
@@ -13,6 +17,11 @@ type Keeper struct {
 	Init   int    // of the container
 	PID    int
 	Engine EngineProcess // what its command line says
+
+	// From and Config are where the configuration of the container's OCI bundle
+	// is; From is "" when the engine has none.
+	From   proc.Origin
+	Config string
 
 	// Inside is the container that the keeper is a process of, "" if it is the
 	// host's: what such a keeper tells of a nested container is a claim of that container.
@@ -29,10 +38,43 @@ func (g *grouping) keeper(c *group, init *Process) *Process {
 		return nil
 	case p.engine.ID == c.ref.ID:
 		return p
-	case p.engine.Namespace != "" && init.Detail.PPID == p.PID:
+	case p.isShim() && p.engine.Namespace == podsNamespace && init.Detail.PPID == p.PID:
 		return p
 	}
 	return nil
+}
+
+// podsNamespace is containerd's namespace for the containers of pods, where one
+// shim runs all of a pod's.
+const podsNamespace = "k8s.io"
+
+// isShim tells a containerd-shim from the other processes that containerd's
+// namespaces are named to.
+func (p *Process) isShim() bool {
+	return p.engine != nil && p.engine.Namespace != "" && strings.HasPrefix(p.Detail.Comm, "containerd-shim")
+}
+
+// configOf tells where the configuration of a container's bundle is.
+func (p *Process) configOf(id string) (proc.Origin, string) {
+	const config = "config.json"
+	e := p.engine
+	switch {
+	case p.isShim() && e.ID == id:
+		return proc.FromCwd, config
+	case p.isShim():
+		// A pod has one shim, whose working directory is the sandbox's bundle; the others are beside it.
+		if isComponent(id) {
+			return proc.FromCwd, "../" + id + "/" + config
+		}
+	case e.Runtime == "lxc" || e.Runtime == "libvirt-lxc" || e.Runtime == "nspawn":
+	case path.IsAbs(e.Bundle):
+		return proc.FromRoot, path.Join(e.Bundle, config)
+	case e.Bundle != "":
+		return proc.FromCwd, path.Join(e.Bundle, config)
+	case e.Runtime == "runc" || e.Runtime == "crun" || e.Runtime == "youki" || e.Runtime == "runsc":
+		return proc.FromCwd, config // where they look themselves
+	}
+	return "", ""
 }
 
 // keepers notes the keeper of every container, and shows it as the container's monitor.
@@ -46,6 +88,7 @@ func (j *Judgement) keepers(g *grouping, refs map[*group]string) {
 			continue
 		}
 		k := Keeper{Ref: out.Ref, ID: c.ref.ID, Init: init.PID, PID: p.PID, Engine: *p.engine}
+		k.From, k.Config = p.configOf(c.ref.ID)
 		if around := g.of[p.PID]; around != nil {
 			k.Inside = refs[around]
 		} else if m := j.members[p.PID]; b.IsIPC(p.IPC) && b.IsPID(p.PIDNS) && (m.Role == RoleNone || p.engine.ID == c.ref.ID) {

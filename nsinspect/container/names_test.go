@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
@@ -103,7 +104,8 @@ func TestPlacesOfFiles(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"", ".", "..", "a/b", "a\x00b", strings.Repeat("a", 256)} {
-		if p, ok := SiblingBundle(id); ok {
+		shim := &Process{Detail: &proc.Detail{Comm: "containerd-shim"}, engine: &EngineProcess{ID: "pod", Namespace: "k8s.io"}}
+		if from, p := shim.configOf(id); from != "" {
 			t.Errorf("%q is no name of a directory, and gave %q", id, p)
 		}
 		if p := DockerConfigs("/var/lib/docker/overlay2/l/merged", id); p != nil {
