@@ -256,7 +256,7 @@ func parent(pid int) int {
 // namespaces is the part of an OCI configuration that decides the truth.
 type namespaces []struct {
 	Type string `json:"type"`
-	Path string `json:"path"`
+	Path string `json:"path,omitempty"` // crun takes an empty one for a path
 }
 
 // place returns where an OCI configuration puts a container for one namespace
