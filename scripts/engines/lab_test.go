@@ -282,13 +282,18 @@ const unifiedCgroups = `if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then moun
 // nsinspect is the binary under test, built once.
 var nsinspect = sync.OnceValues(func() (string, error) {
 	bin := filepath.Join(os.Getenv(labVariable), "nsinspect")
-	cmd := exec.Command("go", "build", "-o", bin, "github.com/nsinspect/nsinspect/cmd/nsinspect")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return bin, nil
+	return bin, build(filepath.Join("..", "..", "cmd", "nsinspect"), bin)
 })
+
+// build builds the program in a directory, in the module it is in.
+func build(dir, bin string) error {
+	cmd := exec.Command("go", "build", "-o", bin, ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
 
 // scan runs nsinspect and returns its report and exit code.
 func (l *lab) scan(flags ...string) (*report.Report, int) {

@@ -65,6 +65,9 @@ func checkContainer(t *testing.T, r *report.Report, all []truth, want truth) {
 		t.Helper()
 		t.Errorf("%s (%s): %s", got.Ref, want.story, fmt.Sprintf(format, args...))
 	}
+	if got.Runtime != want.runtime || got.Ref != want.ref() {
+		bad("want %s\n%s", want.ref(), describe(want.init))
+	}
 	if got.Init != want.init {
 		bad("init is %d, the engine says %d\n%s", got.Init, want.init, describe(got.Init))
 	}
@@ -117,7 +120,7 @@ func checkNamespace(bad func(string, ...any), kind string, got report.Namespace,
 	if got.State != want {
 		bad("%s is %s, the engine says %s (in %s)", kind, got.State, want, place)
 	}
-	if place != host && !slices.Equal(got.With, with) {
+	if place != host && !slices.Equal(ids(got.With), with) {
 		bad("%s is shared with %v, the engine says %v", kind, got.With, with)
 	}
 	if len(got.Strays) > 0 {
@@ -131,16 +134,27 @@ func checkNamespace(bad func(string, ...any), kind string, got report.Namespace,
 	}
 }
 
-// sharers are the refs of the other containers at the same place, in order.
+// sharers are the ids of the other containers at the same place, in order.
 func sharers(all []truth, of truth, place func(truth) string) []string {
-	var refs []string
+	var found []string
 	for _, x := range all {
-		if place(x) == place(of) && x.ref() != of.ref() {
-			refs = append(refs, x.ref())
+		if place(x) == place(of) && x.id != of.id {
+			found = append(found, x.id)
 		}
 	}
-	slices.Sort(refs)
-	return refs
+	slices.Sort(found)
+	return found
+}
+
+// ids are the ids in refs, in order.
+func ids(refs []string) []string {
+	var found []string
+	for _, ref := range refs {
+		_, id, _ := strings.Cut(ref, ":")
+		found = append(found, id)
+	}
+	slices.Sort(found)
+	return found
 }
 
 // checkInvented fails for a container in the report that nobody made. Containers
@@ -153,7 +167,7 @@ func checkInvented(t *testing.T, r *report.Report, all []truth, helpers []int) {
 	}
 	for i := range r.Containers {
 		c := &r.Containers[i]
-		known := slices.ContainsFunc(all, func(x truth) bool { return x.runtime == c.Runtime && x.id == c.ID })
+		known := slices.ContainsFunc(all, func(x truth) bool { return x.id == c.ID })
 		for _, p := range c.PIDs {
 			if slices.Contains(helpers, p) {
 				t.Errorf("%s: the engine's process %d counts as its\n%s", c.Ref, p, describe(p))
@@ -178,13 +192,19 @@ func others(r *report.Report, all []truth) bool {
 	})
 }
 
+// find returns the container with an id, the one of the wanted runtime first.
 func find(r *report.Report, runtime, id string) *report.Container {
+	var other *report.Container
 	for i := range r.Containers {
-		if c := &r.Containers[i]; c.Runtime == runtime && c.ID == id {
+		c := &r.Containers[i]
+		if c.ID == id && c.Runtime == runtime {
 			return c
 		}
+		if c.ID == id {
+			other = c
+		}
 	}
-	return nil
+	return other
 }
 
 func findings(r *report.Report, rule, subject string) int {
@@ -236,14 +256,14 @@ func parent(pid int) int {
 // namespaces is the part of an OCI configuration that decides the truth.
 type namespaces []struct {
 	Type string `json:"type"`
-	Path string `json:"path"`
+	Path string `json:"path,omitempty"` // crun takes an empty one for a path
 }
 
 // place returns where an OCI configuration puts a container for one namespace
 // type: host when it does not list the type (runtime-spec, config-linux.md,
 // Namespaces), own when a new one is made, and else the id of whoever has the
 // process that the path goes through. A path of a namespace of the host is host.
-func (ns namespaces) place(kind, own string, ids map[int]string) string {
+func (ns namespaces) place(kind, own string, inits map[int]string) string {
 	for _, n := range ns {
 		if n.Type != kind {
 			continue
@@ -257,7 +277,7 @@ func (ns namespaces) place(kind, own string, ids map[int]string) string {
 			return host
 		}
 		pid, _ := strconv.Atoi(strings.Split(strings.TrimPrefix(n.Path, "/proc/"), "/")[0])
-		if id, ok := ids[pid]; ok {
+		if id, ok := inits[pid]; ok {
 			return id
 		}
 		return n.Path

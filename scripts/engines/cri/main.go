@@ -273,9 +273,29 @@ func list(ctx context.Context, engine cri.RuntimeServiceClient) error {
 		w.truth.PIDOf = w.v.in("pid", w.truth.ID, byPID)
 		out = append(out, w.truth)
 	}
+	resolve(out)
 	enc := json.NewEncoder(os.Stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
+}
+
+// resolve follows chains: a container that is in its sandbox's namespace is in
+// the host's when the sandbox is.
+func resolve(all []Truth) {
+	byID := map[string]*Truth{}
+	for i := range all {
+		byID[all[i].ID] = &all[i]
+	}
+	for range all {
+		for i := range all {
+			if at := byID[all[i].IPCOf]; at != nil {
+				all[i].IPCOf = at.IPCOf
+			}
+			if at := byID[all[i].PIDOf]; at != nil {
+				all[i].PIDOf = at.PIDOf
+			}
+		}
+	}
 }
 
 func remove(ctx context.Context, engine cri.RuntimeServiceClient) error {
