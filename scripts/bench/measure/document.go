@@ -90,10 +90,10 @@ func goals(rows []row) string {
 		z, ok2 := find(30_000, "floor")
 		if ok1 && ok2 {
 			per := func(from, to row) float64 {
-				return float64(to.ours.wall-from.ours.wall) / float64(to.processes-from.processes)
+				return float64(to.ours.cpu-from.ours.cpu) / float64(to.processes-from.processes)
 			}
 			slope := per(m, z) / per(a, m)
-			goal("linear: wall per further process from 10000 to 30000, of that from 1000 to 10000", "at most 1.1", fmt.Sprintf("%.2f", slope), slope <= 1.1)
+			goal("linear: CPU per further process from 10000 to 30000, of that from 1000 to 10000", "at most 1.1", fmt.Sprintf("%.2f", slope), slope <= 1.1)
 		}
 	}
 	return b.String()
