@@ -2,15 +2,16 @@ package nsinspect
 
 import (
 	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
-	"github.com/nsinspect/nsinspect/nsinspect/container"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 )
-
-// credWants is what a visit reads for [userNamespaces.cred].
-const credWants = proc.WantStatus | proc.WantUserNS | proc.WantGuard
 
 // mapLimit bounds uid_map and gid_map: 340 lines of at most 33 bytes
 // (kernel/user_namespace.c, UID_GID_MAP_MAX_EXTENTS).
@@ -26,33 +27,57 @@ type userNamespace struct {
 	setgroups ipc.Setgroups
 }
 
-// userNamespaces reads the user namespaces of visited processes, each once.
-func (s *survey) userNamespaces(ctx context.Context, visits []container.Visit) userNamespaces {
+// credentials reads what the kernel judges processes by, of each that is still
+// there; what cannot be read is a gap.
+func (s *survey) credentials(ctx context.Context, pids []int) []*proc.Credentials {
+	all := make([]*proc.Credentials, len(pids))
+	failures := make([]error, len(pids))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(pids) {
+					return
+				}
+				all[i], failures[i] = s.fs.Credentials(pids[i])
+			}
+		})
+	}
+	group.Wait()
+	for i, err := range failures {
+		var e *proc.Error
+		if errors.As(err, &e) && e.Kind != proc.Gone && !slices.ContainsFunc(s.unreadable[pids[i]], func(k *proc.Error) bool { return k.File == e.File }) {
+			s.unreadable[pids[i]] = append(s.unreadable[pids[i]], e)
+		}
+	}
+	return slices.DeleteFunc(all, func(c *proc.Credentials) bool { return c == nil })
+}
+
+// userNamespaces reads the user namespaces of processes, each once.
+func (s *survey) userNamespaces(ctx context.Context, processes []*proc.Credentials) userNamespaces {
 	known := userNamespaces{}
 	var records []proc.Record
-	var first []*container.Process
-	for _, v := range visits {
-		p := s.facts.Find(v.PID)
-		if p == nil || p.Detail == nil || p.Detail.UserNS == 0 {
-			continue
-		}
-		if _, ok := known[p.Detail.UserNS]; !ok {
-			known[p.Detail.UserNS] = userNamespace{}
+	first := map[uint64]int{}
+	for _, c := range processes {
+		p := s.facts.Find(c.PID)
+		if _, ok := known[c.UserNS]; !ok && p != nil {
+			known[c.UserNS] = userNamespace{}
 			records = append(records, p.Record)
-			first = append(first, p)
+			first[c.UserNS] = c.PID
 		}
 	}
 	namespaces := map[uint64]*ipc.UserNS{}
 	if inv, err := namespace.TakeInventory(ctx, s.fs, records, namespace.Search{Types: []string{"user"}, Owners: true}); err == nil {
 		namespaces = tree(inv)
 	}
-	for _, p := range first {
-		inode := p.Detail.UserNS
+	for inode, pid := range first {
 		u := userNamespace{ns: namespaces[inode]}
 		if inode == namespace.InitialUser {
 			u.ns = ipc.InitialUserNS()
 		}
-		u.uids, u.gids, u.setgroups = s.idMaps(p.PID, inode)
+		u.uids, u.gids, u.setgroups = s.idMaps(pid, inode)
 		known[inode] = u
 	}
 	return known
@@ -89,33 +114,25 @@ func tree(inv *namespace.Inventory) map[uint64]*ipc.UserNS {
 	all := map[uint64]*ipc.UserNS{}
 	for i := range inv.Found {
 		if f := &inv.Found[i]; f.Type == "user" && f.Inode != 0 {
-			all[f.Inode] = &ipc.UserNS{Inode: f.Inode, Owner: uint32(max(f.OwnerUID, 0))}
+			all[f.Inode] = &ipc.UserNS{Inode: f.Inode, Owner: uint32(f.OwnerUID), OwnerUnknown: f.OwnerUID < 0}
 		}
 	}
 	for i := range inv.Found {
-		if f := &inv.Found[i]; f.Type == "user" {
+		if f := &inv.Found[i]; f.Type == "user" && f.Inode != 0 {
 			all[f.Inode].Parent = all[f.Parent]
 		}
 	}
 	return all
 }
 
-// cred puts together what the kernel judges a process by; false when the visit
-// could not read it.
-func (known userNamespaces) cred(d *proc.Detail) (ipc.Cred, bool) {
-	if d == nil || d.Status == nil {
-		return ipc.Cred{}, false
-	}
-	st, u := d.Status, known[d.UserNS]
-	c := ipc.Cred{
+// cred puts together what the kernel judges a process by.
+func (known userNamespaces) cred(c *proc.Credentials) ipc.Cred {
+	st, u := c.Status, known[c.UserNS]
+	return ipc.Cred{
 		UID: st.UID, EUID: st.EUID, SUID: st.SUID, FSUID: st.FSUID,
 		GID: st.GID, EGID: st.EGID, SGID: st.SGID, FSGID: st.FSGID, Groups: st.Groups,
 		Prm: ipc.Caps(st.CapPrm), Eff: ipc.Caps(st.CapEff), Inh: ipc.Caps(st.CapInh), Bnd: ipc.Caps(st.CapBnd), Amb: ipc.Caps(st.CapAmb),
-		NoNewPrivs: st.NoNewPrivs, Seccomp: st.Seccomp, SeccompFilters: st.SeccompFilters,
+		NoNewPrivs: st.NoNewPrivs, Seccomp: st.Seccomp, SeccompFilters: st.SeccompFilters, Label: c.Guard.Label,
 		UserNS: u.ns, UIDMap: u.uids, GIDMap: u.gids, Setgroups: u.setgroups,
 	}
-	if d.Guard != nil {
-		c.Label = d.Guard.Label
-	}
-	return c, true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/nsinspect/nsinspect/nsinspect/container"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
@@ -43,42 +42,37 @@ func (s *survey) reach(ctx context.Context, spaces []report.IPCNamespace) {
 func (s *survey) exposed(ctx context.Context) []*sharers {
 	f := &s.facts
 	var all []*sharers
-	var visits []container.Visit
+	of := map[int]*sharers{}
+	var pids []int
 	for i := range s.judgement.Containers {
 		c := &s.judgement.Containers[i]
 		if !c.Exposed {
 			continue
 		}
-		all = append(all, &sharers{container: c, euids: map[uint32]bool{}, pids: map[int]bool{}})
+		e := &sharers{container: c, euids: map[uint32]bool{}, pids: map[int]bool{}}
 		for _, pid := range c.PIDs {
-			if p := f.Find(pid); p != nil {
-				visits = append(visits, container.Visit{PID: pid, Want: p.Asked | credWants})
-			}
+			e.pids[pid], of[pid] = true, e
+		}
+		all = append(all, e)
+		pids = append(pids, c.PIDs...)
+	}
+	processes := s.credentials(ctx, pids)
+	users := s.userNamespaces(ctx, processes)
+	for _, c := range processes {
+		e, p, cred := of[c.PID], f.Find(c.PID), users.cred(c)
+		if p == nil {
+			continue
+		}
+		e.euids[cred.EUID] = true
+		if f.Baseline.IsIPC(p.IPC) {
+			e.ipc = append(e.ipc, cred)
+		}
+		if f.Baseline.IsPID(p.PIDNS) {
+			e.pid = append(e.pid, cred)
 		}
 	}
-	s.visit(ctx, visits)
-	users := s.userNamespaces(ctx, visits)
 	for _, e := range all {
-		for _, pid := range e.container.PIDs {
-			e.pids[pid] = true
-			p := f.Find(pid)
-			if p == nil {
-				continue
-			}
-			cred, ok := users.cred(p.Detail)
-			if !ok {
-				continue // a gap of the visit tells why
-			}
-			e.euids[cred.EUID] = true
-			atIPC, atPID := f.AtHost(p)
-			if atIPC {
-				e.ipc = append(e.ipc, cred)
-			}
-			if atPID {
-				e.pid = append(e.pid, cred)
-			}
-		}
-		e.container.NotModelled = ipc.LimitsOf(append(slices.Clone(e.ipc), e.pid...))
+		e.container.NotModelled = ipc.LimitsOf(slices.Concat(e.ipc, e.pid))
 	}
 	return all
 }
@@ -129,35 +123,29 @@ func (s *survey) reachProcesses(ctx context.Context, exposed []*sharers) {
 	if len(exposed) == 0 {
 		return
 	}
-	var visits []container.Visit
+	pids := make([]int, 0, len(s.facts.Processes))
 	for i := range s.facts.Processes {
-		p := &s.facts.Processes[i]
-		if want := p.Asked | credWants; !p.Zombie && !p.Failed && (p.Detail == nil || p.Asked != want) {
-			visits = append(visits, container.Visit{PID: p.PID, Want: want})
+		if p := &s.facts.Processes[i]; !p.Zombie {
+			pids = append(pids, p.PID)
 		}
 	}
-	s.visit(ctx, visits)
-	all := make([]container.Visit, 0, len(s.facts.Processes))
-	for i := range s.facts.Processes {
-		all = append(all, container.Visit{PID: s.facts.Processes[i].PID})
+	processes := s.credentials(ctx, pids)
+	users := s.userNamespaces(ctx, processes)
+	targets := make([]ipc.Target, len(processes))
+	for i, c := range processes {
+		cred := users.cred(c)
+		targets[i] = ipc.Target{Cred: cred, Kthread: c.KernelThread,
+			Dumpable: ipc.DumpableFrom(c.Guard.OwnerUID, c.Guard.OwnerGID, cred)}
 	}
-	users := s.userNamespaces(ctx, all)
 	yama := s.yama()
 	for _, e := range exposed {
-		var targets []ipc.Target
-		for i := range s.facts.Processes {
-			p := &s.facts.Processes[i]
-			if e.pids[p.PID] || p.Zombie || p.Detail == nil || p.Detail.Guard == nil {
-				continue
+		others := make([]ipc.Target, 0, len(targets))
+		for i, c := range processes {
+			if !e.pids[c.PID] {
+				others = append(others, targets[i])
 			}
-			cred, ok := users.cred(p.Detail)
-			if !ok {
-				continue
-			}
-			targets = append(targets, ipc.Target{Cred: cred, Kthread: p.Detail.KernelThread, MMUserNS: cred.UserNS,
-				Dumpable: ipc.DumpableFrom(p.Detail.Guard.OwnerUID, p.Detail.Guard.OwnerGID, cred)})
 		}
-		signal, ptrace := ipc.TallySignal(e.pid, targets), ipc.TallyPtrace(e.pid, targets, yama)
+		signal, ptrace := ipc.TallySignal(e.pid, others), ipc.TallyPtrace(e.pid, others, yama)
 		e.container.Reach.Signal = signal.Now + signal.AfterSetuid
 		e.container.Reach.Ptrace = ptrace.Now + ptrace.AfterSetuid
 		e.container.Reach.PtraceUnknown = ptrace.Unknown
@@ -167,10 +155,14 @@ func (s *survey) reachProcesses(ctx context.Context, exposed []*sharers) {
 // yama returns the scope of ptrace on this host.
 func (s *survey) yama() ipc.Yama {
 	b, err := s.fs.File("sys/kernel/yama/ptrace_scope", 16)
-	if err != nil && proc.KindOf(err) != proc.Absent {
-		s.gaps = append(s.gaps, report.Gap{File: "sys/kernel/yama/ptrace_scope", Error: report.Text(err.Error())})
+	switch {
+	case err == nil:
+		return ipc.ParseYama(b)
+	case proc.KindOf(err) == proc.Absent && s.fs.Procfs():
+		return ipc.YamaClassic // not in this kernel, or not switched on
 	}
-	return ipc.ParseYama(b)
+	s.gaps = append(s.gaps, report.Gap{File: "sys/kernel/yama/ptrace_scope", Error: report.Text(err.Error())})
+	return ipc.YamaUnknown
 }
 
 // ownerOf tells which user namespace owns an IPC namespace.

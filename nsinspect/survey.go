@@ -201,7 +201,7 @@ func (s *survey) findHost(ctx context.Context) {
 			continue
 		}
 		d, err := s.fs.Visit(ctx, pid, proc.WantRoot|proc.WantMountInfo)
-		if err != nil || f.Baseline.Mnt != 0 && d.Mnt != f.Baseline.Mnt {
+		if err != nil || pid != f.Baseline.PID && (f.Baseline.Mnt == 0 || d.Mnt != f.Baseline.Mnt) {
 			continue
 		}
 		if f.HostRoot == (proc.FileID{}) {

@@ -22,7 +22,6 @@ const (
 	WantUserNS                     // Detail.UserNS
 	WantCwd                        // Detail.Cwd
 	WantMountInfo                  // Detail.MountInfo; can block
-	WantGuard                      // Detail.Guard
 )
 
 // FileID names a file or directory of the running system: the device of its
@@ -50,7 +49,6 @@ type Detail struct {
 	Cwd       string   // as the process sees it, hostile text
 	UserNS    uint64   // inode of ns/user; 0 unless wanted and read
 	MountInfo []Mount
-	Guard     *Guard // nil unless wanted and read
 
 	Errors []*Error // what of it could not be read, in the order of their files
 }
@@ -184,11 +182,6 @@ func (fs *FS) visitCalm(pid int, want Want) (calm, error) {
 	if want&WantUserNS != 0 {
 		if d.UserNS, err = view.Namespace("user"); err != nil {
 			d.Errors = append(d.Errors, err.(*Error))
-		}
-	}
-	if want&WantGuard != 0 {
-		if d.Guard, err = view.guard(); err != nil {
-			d.Errors = append(d.Errors, newError(pid, view.file("stat"), err))
 		}
 	}
 	return calm{view, d}, nil
