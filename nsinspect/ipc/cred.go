@@ -66,6 +66,8 @@ type UserNS struct {
 	Inode  uint64
 	Owner  uint32  // global uid of its creator: NS_GET_OWNER_UID, ioctl_nsfs(2)
 	Parent *UserNS // nil for the initial one, or when it is not known
+
+	OwnerUnknown bool // Owner could not be read
 }
 
 // InitialUserNS returns the user namespace that a host boots with. It owns the
@@ -151,8 +153,13 @@ func (c *Cred) capable(over *UserNS, n int) answer {
 		if ns.Inode == c.UserNS.Inode {
 			return answered(c.Eff.Has(n))
 		}
-		if ns.Parent != nil && ns.Parent.Inode == c.UserNS.Inode && ns.Owner == c.EUID {
-			return yes
+		if ns.Parent != nil && ns.Parent.Inode == c.UserNS.Inode {
+			switch {
+			case ns.OwnerUnknown && !c.Eff.Has(n):
+				return unknown
+			case !ns.OwnerUnknown && ns.Owner == c.EUID:
+				return yes
+			}
 		}
 		if ns.Inode == initialUserNS {
 			return no

@@ -197,7 +197,7 @@ func (c *Cred) uidsToTry(over []*UserNS, asked ...uint32) []uint32 {
 			break
 		}
 		for depth := 0; ns != nil && ns.Parent != nil && depth < maxUserNSDepth; depth++ {
-			if ns.Parent.Inode == c.UserNS.Inode {
+			if ns.Parent.Inode == c.UserNS.Inode && !ns.OwnerUnknown {
 				add(ns.Owner)
 			}
 			ns = ns.Parent

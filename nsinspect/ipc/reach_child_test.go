@@ -140,7 +140,8 @@ func TestReachChild(t *testing.T) {
 type childMaps struct {
 	UID, GID  []syscall.SysProcIDMap
 	Setgroups bool
-	Owner     int // effective uid of its creator
+	Owner     int   // effective uid of its creator
+	Groups    []int // supplementary groups of its creator, as global ids
 	NewIPC    bool
 	Same      bool // no new user namespace after all
 	Start     int  // uid and gid to start with, in the namespace's numbers
@@ -474,7 +475,7 @@ func (c *childCred) assume() error {
 			}
 		}
 	}
-	if len(c.Groups) > 0 || len(getgroups()) > 0 {
+	if !slices.Equal(slices.Sorted(slices.Values(c.Groups)), slices.Sorted(slices.Values(getgroups()))) {
 		if errno := setgroups(c.Groups); errno != 0 {
 			return fmt.Errorf("assume: setgroups: %w", errno)
 		}

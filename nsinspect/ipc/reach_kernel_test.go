@@ -45,6 +45,12 @@ var (
 	partial = sameMaps(true, 1000, [3]int{0, 0, 1}, [3]int{1000, 1000, 2})
 	// What an unprivileged user gets without helpers: one id, and no setgroups.
 	rootless = sameMaps(false, 1000, [3]int{0, 1000, 1})
+	// setgroups is denied to somebody who is in a group.
+	denied = func() childMaps {
+		m := sameMaps(false, 0, [3]int{0, 0, 1}, [3]int{1000, 1000, 2})
+		m.Groups = []int{1000}
+		return m
+	}()
 	// uid 0 has no number in it.
 	noRoot = func() childMaps {
 		m := sameMaps(true, 0, [3]int{1000, 1000, 2}, [3]int{5, 0, 1})
@@ -124,11 +130,15 @@ func (th *thread) start(t *testing.T, path string, maps ...childMaps) *child {
 	t.Helper()
 	var c *child
 	var m *childMaps
-	owner := 0
+	owner, groups := 0, []int(nil)
 	if len(maps) > 0 {
-		m, owner = &maps[0], maps[0].Owner
+		m, owner, groups = &maps[0], maps[0].Owner, maps[0].Groups
 	}
 	err := th.do(func() error {
+		if errno := setgroups(groups); errno != 0 {
+			return errno
+		}
+		defer setgroups(nil)
 		return as(owner, func() (err error) {
 			c, err = startChild(path, m)
 			return err
@@ -179,6 +189,7 @@ type place struct {
 	gids      IDMap
 	setgroups Setgroups
 	bounding  Caps
+	groups    []int // that a child has to begin with, in its own numbers
 }
 
 func placeOf(t *testing.T, pid int) place {
@@ -217,6 +228,19 @@ func placeOf(t *testing.T, pid int) place {
 		t.Fatal(err)
 	}
 	p.bounding = Caps(bnd)
+	_, after, _ = bytes.Cut(status, []byte("Groups:"))
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	for _, f := range bytes.Fields(line) {
+		g, err := strconv.ParseUint(string(f), 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, ok := p.gids.Inside(uint32(g))
+		if !ok {
+			t.Fatalf("group %d has no number inside", g)
+		}
+		p.groups = append(p.groups, int(in))
+	}
 	return p
 }
 
@@ -291,12 +315,7 @@ func (p *place) stories(rng *rand.Rand, random int) []story {
 	a, b := uids[0], uids[min(1, len(uids)-1)]
 	ga, gb := gids[0], gids[min(1, len(gids)-1)]
 	mayGroups := p.setgroups == SetgroupsAllow
-	groups := func(g ...int) []int {
-		if !mayGroups {
-			return nil
-		}
-		return g
-	}
+	groups := func(g ...int) []int { return g }
 	all := p.bounding
 	docker := dockerCaps & all
 	like := func(uid, gid int, prm, bnd Caps) childCred {
@@ -370,6 +389,11 @@ func (p *place) stories(rng *rand.Rand, random int) []story {
 		}
 		out = append(out, story{fmt.Sprintf("random %d", i), c})
 	}
+	if !mayGroups {
+		for i := range out {
+			out[i].Groups = p.groups
+		}
+	}
 	return out
 }
 
@@ -377,13 +401,17 @@ func (p *place) stories(rng *rand.Rand, random int) []story {
 func newMove() move { return move{GID: keep, UID: keep} }
 
 // everyMove returns all the ways in which a child may try to change itself: any
-// uid and any gid that may matter, or none, with and without leaving its groups.
-// None of the rules is asked: the kernel refuses what it refuses.
-func (p *place) everyMove() []move {
+// uid and any gid that may matter, or none, with and without leaving its groups
+// if it is in any. None of the rules is asked: the kernel refuses what it refuses.
+func (p *place) everyMove(groups bool) []move {
+	drops := []bool{false}
+	if groups {
+		drops = []bool{false, true}
+	}
 	var out []move
 	for _, uid := range append([]int{keep}, insides(p.uids, poolUIDs)...) {
 		for _, gid := range append([]int{keep}, insides(p.gids, poolGIDs)...) {
-			for _, drop := range []bool{false, true} {
+			for _, drop := range drops {
 				out = append(out, move{Raise: true, Drop: drop, GID: gid, UID: uid})
 			}
 		}
@@ -442,7 +470,7 @@ func (p *place) askAll(t *testing.T, c *child, s *story, named []Steps, req chil
 	}
 	base := &s.childCred
 
-	moves := append([]move{newMove()}, p.everyMove()...)
+	moves := append([]move{newMove()}, p.everyMove(len(base.Groups) > 0)...)
 	first := len(moves)
 	var direct, execs []Steps
 	for _, st := range named {
@@ -464,7 +492,7 @@ func (p *place) askAll(t *testing.T, c *child, s *story, named []Steps, req chil
 	// it gives nothing.
 	if (base.Bnd|base.Inh)&^base.Prm != 0 {
 		loses := base.losesByExec()
-		after := p.everyMove()
+		after := p.everyMove(len(base.Groups) > 0)
 		if loses {
 			// Each of these is a process of its own.
 			after = after[:min(len(after), 12)]
@@ -491,7 +519,7 @@ func (p *place) askAll(t *testing.T, c *child, s *story, named []Steps, req chil
 		}
 		for i, b := range m.Bits {
 			if b == badOutcome {
-				t.Fatalf("%s: attempt %d failed in a way that is neither yes nor no", s.name, i)
+				t.Fatalf("%s: attempt %d failed in a way that is neither yes nor no; if it is a POSIX queue, then it was removed where the model says no", s.name, i)
 			}
 			out.ever[i] |= b
 		}

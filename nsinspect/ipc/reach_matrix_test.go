@@ -41,6 +41,7 @@ func TestReachAgainstKernel(t *testing.T) {
 				{"remapped", []childMaps{remapped}},
 				{"partial", []childMaps{partial}},
 				{"rootless", []childMaps{rootless}},
+				{"setgroups denied", []childMaps{denied}},
 				{"no uid 0", []childMaps{noRoot}},
 				{"nested", []childMaps{remapped, nested}},
 			},
@@ -106,7 +107,7 @@ func TestReachAgainstKernel(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			objects := objectSpecs(rng, 18, uids, gids)
+			objects := objectSpecs(rng, 13, uids, gids)
 			live := makeAll(t, th, objects, "live")
 			for _, r := range scene.residents {
 				t.Run(r.name, func(t *testing.T) {
@@ -360,6 +361,11 @@ func (m *matrix) lessKnown(t *testing.T, s *story, cred Cred, rights []Rights) {
 	}{
 		{"the owner of the IPC namespace", func(_ *Cred, ns *Namespace) { ns.Owner = nil }},
 		{"what is around the owner", func(_ *Cred, ns *Namespace) { ns.Owner = &UserNS{Inode: ns.Owner.Inode, Owner: ns.Owner.Owner} }},
+		{"who owns the owner", func(_ *Cred, ns *Namespace) {
+			owner := *ns.Owner
+			owner.Owner, owner.OwnerUnknown = 12345, true
+			ns.Owner = &owner
+		}},
 		{"the root of the queues", func(_ *Cred, ns *Namespace) { ns.MqueueRootKnown = false }},
 		{"the user namespace", func(c *Cred, _ *Namespace) { c.UserNS = nil }},
 		{"the id maps", func(c *Cred, _ *Namespace) { c.UIDMap, c.GIDMap = nil, nil }},

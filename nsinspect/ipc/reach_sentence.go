@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,11 +52,11 @@ func Sentence(r Rights, s Subject, name func(uid uint32) string) string {
 	return "can " + verb + " " + s.text()
 }
 
-// mostTelling drops reading where writing is said: the two nearly always come
-// together, and of what can be written everybody assumes that it can be read.
+// mostTelling leaves out what goes without saying of an object that can be
+// written: that it can be read, and removed, nearly always follows.
 func mostTelling(verbs []string) []string {
-	if len(verbs) > 1 && verbs[0] == "read" && verbs[1] == "write" {
-		return verbs[1:]
+	if slices.Contains(verbs, "write") {
+		return []string{"write"}
 	}
 	return verbs
 }
