@@ -331,7 +331,11 @@ func TestLiveHidden(t *testing.T) {
 			t.Fatalf("%s: %v, %s", options, err, out)
 		}
 		gaps := map[string]proc.Kind{}
+		incomplete := false
 		for _, g := range s.Gaps {
+			if g.PID == 0 {
+				incomplete = g.Kind == proc.Hidden
+			}
 			if g.PID == 1 {
 				gaps[g.File] = g.Kind
 			}
@@ -347,6 +351,9 @@ func TestLiveHidden(t *testing.T) {
 		}
 		if !reflect.DeepEqual(gaps, ns) {
 			t.Errorf("%s: gaps of PID 1: %v, want %v", options, gaps, ns)
+		}
+		if incomplete != (options == "hidepid=2") {
+			t.Errorf("%s: said to be incomplete: %t", options, incomplete)
 		}
 		for _, r := range s.Records {
 			if r.PID == 1 && (r.IPC != 0 || r.Zombie || options == "hidepid=2") {
