@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ type FS struct {
 	live      bool
 	library   procfs.FS
 	abandoned atomic.Int32 // reads that were given up on and have not returned yet
+	readers   sync.Pool    // of visits; a visit's buffers would be most of what it allocates
 }
 
 // Open opens a /proc, or a directory that looks like one.

@@ -66,6 +66,11 @@ func (fs *FS) Scan(ctx context.Context) (*Snapshot, error) {
 	if len(snap.Records) == 0 && snap.Vanished == 0 {
 		return nil, fmt.Errorf("%s: no process in it", fs.path)
 	}
+	// Each PID namespace has a PID 1 for as long as it has processes, so its procfs shows one, unless it was
+	// mounted with hidepid=2 or 4 and we are one of those that processes are hidden from.
+	if s.live && (len(snap.Records) == 0 || snap.Records[0].PID != 1) {
+		snap.Errors = slices.Insert(snap.Errors, 0, &Error{Kind: Hidden, Err: &flaw{kind: Hidden, text: "PID 1 is not listed, so others are hidden as well (hidepid)"}})
+	}
 	return snap, nil
 }
 

@@ -391,3 +391,17 @@ func BenchmarkScan(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/process")
 }
+
+func BenchmarkVisit(b *testing.B) {
+	fs := open(b, "/proc")
+	for name, want := range map[string]proc.Want{"bare": 0, "status": proc.WantStatus, "cmdline": proc.WantCmdline} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := fs.Visit(context.Background(), os.Getpid(), want); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -189,7 +189,14 @@ func (fs *FS) visitCalm(pid int, want Want) (calm, error) {
 
 // detail reads the record, the cgroup's text and the stat file.
 func (p *Process) detail() (*Detail, error) {
-	r := newReader(p.fs.live)
+	r, ok := p.fs.readers.Get().(*reader)
+	if !ok {
+		r = newReader(p.fs.live)
+	}
+	defer func() {
+		r.errs = nil
+		p.fs.readers.Put(r)
+	}()
 	rec, ok := r.process(p.fd, p.PID)
 	if !ok {
 		return nil, &Error{PID: p.PID, Kind: Gone, Err: unix.ESRCH}
