@@ -29,7 +29,7 @@ func (s *survey) attachments(ctx context.Context, listed []report.IPCNamespace) 
 	attached := false
 	for i := range listed {
 		n := &listed[i]
-		if n.Error == "" {
+		if n.Listed && n.Error == "" {
 			// One without attachments too: somebody who lives there may have
 			// brought a segment along from elsewhere.
 			spaces = append(spaces, ipc.Space{Inode: n.Inode, Shm: n.Shm})
