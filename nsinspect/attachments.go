@@ -26,13 +26,17 @@ const mapsBatch = 64
 // mappings that were found are as many as the kernel counts.
 func (s *survey) attachments(ctx context.Context, listed []report.IPCNamespace) {
 	var spaces []ipc.Space
+	attached := false
 	for i := range listed {
 		n := &listed[i]
-		if n.Error == "" && slices.ContainsFunc(n.Shm, func(m report.Shm) bool { return m.NAttch > 0 }) {
+		if n.Listed && n.Error == "" {
+			// One without attachments too: somebody who lives there may have
+			// brought a segment along from elsewhere.
 			spaces = append(spaces, ipc.Space{Inode: n.Inode, Shm: n.Shm})
+			attached = attached || slices.ContainsFunc(n.Shm, isAttached)
 		}
 	}
-	if len(spaces) == 0 || !s.fs.Procfs() {
+	if !attached || !s.fs.Procfs() {
 		return
 	}
 	devices, err := ipc.SegmentDevices(s.fs.File)
@@ -56,28 +60,34 @@ func (s *survey) attachments(ctx context.Context, listed []report.IPCNamespace) 
 	}
 }
 
+func isAttached(m report.Shm) bool { return m.NAttch > 0 }
+
 // mappers lists the processes that may have segments of the namespaces mapped,
-// those first that the segments themselves name.
+// those first that the segments themselves name, and last those in whose
+// namespace nothing is attached.
 func (s *survey) mappers(spaces []ipc.Space) []*container.Process {
-	in, named := map[uint64]bool{}, map[int]bool{}
+	in, named, away := map[uint64]bool{}, map[int]bool{}, map[uint64]bool{}
 	for _, space := range spaces {
 		in[space.Inode] = true
+		away[space.Inode] = !slices.ContainsFunc(space.Shm, isAttached)
 		for i := range space.Shm {
 			named[space.Shm[i].CPID], named[space.Shm[i].LPID] = true, true
 		}
 	}
-	var first, rest []*container.Process
+	var first, rest, last []*container.Process
 	for i := range s.facts.Processes {
 		p := &s.facts.Processes[i]
 		switch {
 		case !in[p.IPC] || p.Detail != nil && p.Detail.KernelThread:
+		case away[p.IPC]:
+			last = append(last, p)
 		case named[p.PID] || s.judgement.Of(p.PID).Ref != "":
 			first = append(first, p)
 		default:
 			rest = append(rest, p)
 		}
 	}
-	return append(first, rest...)
+	return slices.Concat(first, rest, last)
 }
 
 // readMaps reads which segments some processes have mapped. A process that has
