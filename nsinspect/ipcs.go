@@ -56,13 +56,12 @@ func IPCObjects(ctx context.Context, src Source, opt Options, sel IPCSelection) 
 	if !s.fs.Procfs() {
 		return nil, fmt.Errorf("%s holds the objects of one IPC namespace only: %w", s.fs.Path(), ErrNotProcfs)
 	}
-	s.progress("looking for IPC namespaces")
 	// A namespace that no process is in is found only by looking everywhere.
-	inv, err := namespace.TakeInventory(ctx, s.fs, s.records(), namespace.Search{Types: []string{"ipc"}, Deep: true})
+	s.opt.Deep = true
+	inv, err := s.inventory(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.found = inv
 	for i := range inv.Found {
 		f := &inv.Found[i]
 		if f.Type != "ipc" || inode != 0 && f.Inode != inode {

@@ -230,19 +230,16 @@ func (s *survey) pins(f *namespace.Found) []string {
 	}
 	more(f.Unlisted, "descriptors")
 	for _, m := range f.Mounts[:min(len(f.Mounts), shownMounts)] {
-		where := m.In[0].Mnt
-		if slices.ContainsFunc(m.In, func(in namespace.Seen) bool { return in.Mnt == s.facts.Baseline.Mnt }) {
-			where = s.facts.Baseline.Mnt
-		}
 		pin := m.Point
-		if where != s.facts.Baseline.Mnt || where == 0 {
-			pin += fmt.Sprintf(" (mount namespace %d", where)
-			if len(m.In) > 1 {
-				pin += fmt.Sprintf(" and %d more", len(m.In)-1)
-			}
-			pin += ")"
-		} else if len(m.In) > 1 {
-			pin += fmt.Sprintf(" (and in %d more mount namespaces)", len(m.In)-1)
+		// The host's goes without saying.
+		if !slices.ContainsFunc(m.In, func(in namespace.Seen) bool { return in.Mnt == s.facts.Baseline.Mnt }) {
+			pin += fmt.Sprintf(" (mount namespace %d)", m.In[0].Mnt)
+		}
+		switch others := len(m.In) - 1; {
+		case others == 1:
+			pin += " (and in another mount namespace)"
+		case others > 1:
+			pin += fmt.Sprintf(" (and in %d other mount namespaces)", others)
 		}
 		pins = append(pins, report.Text(pin))
 	}

@@ -65,20 +65,30 @@ func (s *survey) ipcNamespaces(ctx context.Context) []report.IPCNamespace {
 	}
 	close(next)
 	group.Wait()
+	gone := make([]bool, len(spaces))
 	for v, i := range visits {
 		n := &spaces[i]
 		o := results[v]
 		n.Listed = true
 		n.Shm, n.Sem, n.Msg, n.Mqueue = o.Shm, o.Sem, o.Msg, o.Mqueue
 		if err := errs[v]; err != nil {
+			if gone[i] = i > 0 && ended(err); gone[i] {
+				continue // and nobody has to be told
+			}
 			var enter *namespace.EnterError
 			n.Listed = !errors.As(err, &enter)
 			n.Error = report.Text(err.Error())
 			s.gaps = append(s.gaps, report.Gap{File: "sysvipc of " + found[i].String(), Error: n.Error})
 		}
 	}
-	slices.SortStableFunc(spaces[1:], func(a, b report.IPCNamespace) int { return cmp.Compare(a.Inode, b.Inode) })
-	return spaces
+	out := spaces[:0]
+	for i := range spaces {
+		if !gone[i] {
+			out = append(out, spaces[i])
+		}
+	}
+	slices.SortFunc(out[1:], func(a, b report.IPCNamespace) int { return cmp.Compare(a.Inode, b.Inode) })
+	return out
 }
 
 // objects reads what is in one IPC namespace. In a tree that is not a procfs

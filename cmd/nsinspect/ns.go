@@ -17,6 +17,7 @@ func (c *nsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	e.collected()
 	switch e.Format {
 	case "json":
 		err = render.JSON(e.out, list)

@@ -94,6 +94,11 @@ func (inv *inventory) askSeers(ctx context.Context, mnt uint64, seers []seer) (o
 	asked := 0
 	for _, who := range seers {
 		mounts, root, err := inv.askSeer(ctx, mnt, who)
+		for _, m := range mounts {
+			if id, ok := ParseLink(m.Root); ok {
+				out.mounts = append(out.mounts, seenMount{id, m.Point, who})
+			}
+		}
 		if err != nil {
 			if proc.KindOf(err) != proc.Gone {
 				out.errors = append(out.errors, asError(who.pid, threadFile(who.tid, "mountinfo"), err))
@@ -102,11 +107,6 @@ func (inv *inventory) askSeers(ctx context.Context, mnt uint64, seers []seer) (o
 				break
 			}
 			continue
-		}
-		for _, m := range mounts {
-			if id, ok := ParseLink(m.Root); ok {
-				out.mounts = append(out.mounts, seenMount{id, m.Point, who})
-			}
 		}
 		if asked++; root || asked == maxSeers {
 			break

@@ -80,9 +80,9 @@ const (
 
 // mountsOf asks the kernel for the mounts of type nsfs in an open mount namespace.
 func mountsOf(fd int) ([]seenMount, error) {
-	var space uint64
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.NS_GET_MNTNS_ID, uintptr(unsafe.Pointer(&space))); errno != 0 {
-		return nil, needs611("ioctl NS_GET_MNTNS_ID", errno)
+	space, err := mountNamespaceID(fd)
+	if err != nil {
+		return nil, err
 	}
 	req := mountRequest{size: uint32(unsafe.Sizeof(mountRequest{})), mount: listmountRoot, space: space}
 	var mounts []seenMount
@@ -110,6 +110,14 @@ func mountsOf(fd int) ([]seenMount, error) {
 		}
 		req.param = ids[n-1]
 	}
+}
+
+// mountNamespaceID returns the number that never is another mount namespace's, unlike the inode.
+func mountNamespaceID(fd int) (id uint64, err error) {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.NS_GET_MNTNS_ID, uintptr(unsafe.Pointer(&id))); errno != 0 {
+		return 0, needs611("ioctl NS_GET_MNTNS_ID", errno)
+	}
+	return id, nil
 }
 
 // needs611 says why a kernel does not know a call, if it does not.

@@ -79,8 +79,10 @@ func ParseLink(text string) (ID, bool) {
 		return ID{}, false
 	}
 	inode, err := strconv.ParseUint(digits, 10, 64)
-	id := ID{kind, inode}
-	return id, err == nil && inode != 0 && id.String() == text
+	if id := (ID{kind, inode}); err == nil && inode != 0 && id.String() == text {
+		return id, true
+	}
+	return ID{}, false // also for digits that the kernel does not write, such as +1 and 01
 }
 
 // Initial tells whether it is one of the namespaces that the kernel starts with:
