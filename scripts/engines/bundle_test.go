@@ -41,7 +41,8 @@ func (b *bundles) start(name, cgroup string, ns namespaces) int {
 	return pid
 }
 
-func (b *bundles) tryStart(name, cgroup string, ns namespaces) (int, error) {
+// writeBundle writes the configuration of a container.
+func (b *bundles) writeBundle(name, cgroup string, ns namespaces) {
 	b.Helper()
 	linux := map[string]any{
 		"namespaces": append(namespaces{{Type: "mount"}, {Type: "uts"}}, ns...),
@@ -58,6 +59,11 @@ func (b *bundles) tryStart(name, cgroup string, ns namespaces) (int, error) {
 		"linux":      linux,
 	}
 	b.write("bundle-"+name+"/config.json", string(b.json(config)))
+}
+
+func (b *bundles) tryStart(name, cgroup string, ns namespaces) (int, error) {
+	b.Helper()
+	b.writeBundle(name, cgroup, ns)
 	id := b.id(name)
 	if _, err := b.try(b.runtime, "run", "-d", "-b", b.path("bundle-"+name), id); err != nil {
 		return 0, err
