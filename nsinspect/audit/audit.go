@@ -146,7 +146,7 @@ func traceable(_ *report.Report, c *report.Container) []report.Evidence {
 		return nil
 	}
 	return []report.Evidence{{
-		What: "processes of the host whose memory it can read, now or after setuid", Value: strconv.Itoa(c.Reach.Ptrace), Expected: "none",
+		What: "processes outside it whose memory it can read, now or after setuid", Value: strconv.Itoa(c.Reach.Ptrace), Expected: "none",
 	}}
 }
 

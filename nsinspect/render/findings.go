@@ -87,29 +87,13 @@ func evidence(r *report.Report, e report.Evidence) string {
 // gaps lists what could not be read, what of it leaves the verdict open, and
 // what to do about it.
 func (s Style) gaps(w io.Writer, r *report.Report, v Verdict) {
-	type key struct {
-		pid int
-		err string
-	}
-	var order []key
-	files := map[key][]string{}
-	for _, g := range r.Coverage.Gaps {
-		k := key{g.PID, g.Error}
-		if files[k] == nil {
-			order = append(order, k)
-		}
-		files[k] = append(files[k], g.File)
-	}
-	for i, k := range order {
+	lines := gapLines(r.Coverage.Gaps)
+	for i, line := range lines {
 		if i == shownGaps && !s.Verbose {
-			fmt.Fprintf(w, "gap: and %d more (-v shows all)\n", len(order)-i)
+			fmt.Fprintf(w, "gap: and %d more (-v shows all)\n", len(lines)-i)
 			break
 		}
-		where := strings.Join(files[k], ", ")
-		if k.pid != 0 {
-			where = fmt.Sprintf("PID %d: %s", k.pid, where)
-		}
-		fmt.Fprintf(w, "%s %s: %s\n", s.paint("gap:", dim), where, k.err)
+		fmt.Fprintf(w, "%s %s\n", s.paint("gap:", dim), line)
 	}
 	for i, d := range v.Doubts {
 		if i == shownGaps && !s.Verbose {
@@ -118,4 +102,39 @@ func (s Style) gaps(w io.Writer, r *report.Report, v Verdict) {
 		}
 		fmt.Fprintf(w, "%s %s\n", s.paint("incomplete:", yellow), d)
 	}
+}
+
+// gapLines puts gaps into words: what is missing of one process in one line, and
+// processes of which the same is missing together.
+func gapLines(gaps []report.Gap) []string {
+	type missing struct{ files, err string }
+	var lines []string
+	var order []missing
+	pids := map[missing][]int{}
+	for i := 0; i < len(gaps); {
+		g := gaps[i]
+		files := []string{g.File}
+		for i++; i < len(gaps) && g.PID != 0 && gaps[i].PID == g.PID && gaps[i].Error == g.Error; i++ {
+			files = append(files, gaps[i].File)
+		}
+		if g.PID == 0 {
+			lines = append(lines, g.File+": "+g.Error)
+			continue
+		}
+		m := missing{strings.Join(files, ", "), g.Error}
+		if pids[m] == nil {
+			order = append(order, m)
+		}
+		pids[m] = append(pids[m], g.PID)
+	}
+	var ofProcesses []string
+	for _, m := range order {
+		who := fmt.Sprintf("PID %d", pids[m][0])
+		if n := len(pids[m]); n > 1 {
+			who = fmt.Sprintf("%s from PID %d on", number(n, "process"), pids[m][0])
+		}
+		what := strings.TrimPrefix(m.files+": "+m.err, ": ")
+		ofProcesses = append(ofProcesses, who+": "+what)
+	}
+	return append(ofProcesses, lines...)
 }
