@@ -28,6 +28,7 @@ type survey struct {
 	cgroups   []string // the distinct contents, for the mode of the host
 	facts     container.Facts
 	judgement *container.Judgement
+	native    int // a process that sees the host's files; 0 if none could be read
 
 	mu         sync.Mutex
 	vanished   int
@@ -68,6 +69,7 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 	}
 	s.accept(snapshot)
 	s.findHost(ctx)
+	s.facts.States = s.states(ctx)
 	if opt.Deep {
 		if err := s.findThreads(ctx); err != nil {
 			return nil, err
@@ -191,26 +193,43 @@ func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 }
 
 // findHost reads what tells a process with a root or a /dev/shm of its own from
-// the host's: from the baseline's process, or else from nsinspect's own if it is
-// in the same mount namespace.
+// the host's: from PID 1, or else from a process in the baseline's mount
+// namespace. A kernel thread will not do: its root can be the initial RAM disk.
 func (s *survey) findHost(ctx context.Context) {
 	f := &s.facts
 	f.Self = s.fs.Self()
-	for _, pid := range []int{f.Baseline.PID, f.Self} {
-		if pid == 0 {
-			continue
-		}
+	for _, pid := range s.natives() {
 		d, err := s.fs.Visit(ctx, pid, proc.WantRoot|proc.WantMountInfo)
-		if err != nil || pid != f.Baseline.PID && (f.Baseline.Mnt == 0 || d.Mnt != f.Baseline.Mnt) {
+		if err != nil || d.KernelThread || d.Root == (proc.FileID{}) || d.MountInfo == nil {
 			continue
 		}
-		if f.HostRoot == (proc.FileID{}) {
-			f.HostRoot = d.Root
-		}
-		if f.HostShm == "" {
-			f.HostShm = container.DevShm(d.MountInfo)
+		f.HostRoot, f.HostShm = d.Root, container.DevShm(d.MountInfo)
+		s.native = pid
+		return
+	}
+	s.gaps = append(s.gaps, report.Gap{File: "root", Error: "no process shows the root directory and the mounts of the host: sandboxes that differ in their root alone are not found, nor whose /dev/shm is the host's"})
+}
+
+// natives returns processes that see the host's files, the best first.
+func (s *survey) natives() []int {
+	const enough = 32
+	b := s.facts.Baseline
+	pids := []int{1}
+	if b.From == namespace.FromFlag {
+		pids = nil
+	}
+	if b.PID > 2 {
+		pids = append(pids, b.PID)
+	}
+	if p := s.facts.Find(s.facts.Self); p != nil && b.Mnt != 0 && p.Mnt == b.Mnt {
+		pids = append(pids, p.PID)
+	}
+	for i := range s.facts.Processes {
+		if p := &s.facts.Processes[i]; b.Mnt != 0 && p.Mnt == b.Mnt && p.PID > 2 && len(pids) < enough {
+			pids = append(pids, p.PID)
 		}
 	}
+	return pids
 }
 
 // uptime is the time since the host has started, in the ticks that the start of

@@ -33,6 +33,7 @@ type Facts struct {
 	Processes  []Process  // by PID
 	Identities []Identity // what Process.Cgroup is an index into
 	Baseline   namespace.Baseline
+	States     []State     // what OCI runtimes have written down, in their order
 	HostRoot   proc.FileID // the root directory of the baseline's process; zero if unknown
 	HostShm    string      // the device of the file system at the host's /dev/shm, "major:minor"; "" if unknown
 	Self       int         // nsinspect's own PID as this /proc numbers it; 0 if it is not in it
@@ -43,11 +44,12 @@ type Facts struct {
 type Identity struct {
 	cgroup.Identity
 	Certain cgroup.Identity
+	Content string
 }
 
 // Identify reads the content of a cgroup file.
 func Identify(content string) Identity {
-	id := Identity{Identity: cgroup.Identify([]byte(content))}
+	id := Identity{Identity: cgroup.Identify([]byte(content)), Content: content}
 	id.Certain = id.Identity
 	if id.Weak {
 		id.Certain = cgroup.Certain([]byte(content))
@@ -84,7 +86,7 @@ func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
 		return
 	}
 	// The process may have moved since the hot pass.
-	if id := Identify(d.Cgroup); index < 0 || f.Identities[index].Line != id.Line {
+	if id := Identify(d.Cgroup); index < 0 || f.Identities[index].Content != d.Cgroup {
 		index = int32(len(f.Identities))
 		f.Identities = append(f.Identities, id)
 	}
@@ -166,6 +168,11 @@ func (f *Facts) Wanted() []Visit {
 			if p.Detail == nil || p.Asked&proc.WantCmdline == 0 {
 				break
 			}
+		}
+	}
+	for _, s := range f.States {
+		if p := f.Find(s.PID); p != nil && !p.Zombie {
+			want(p, 0)
 		}
 	}
 	if len(ask) == 0 {

@@ -62,6 +62,9 @@ func groupUp(f *Facts) *grouping {
 			g.placeByEngine(p)
 		}
 	}
+	for _, s := range f.States {
+		g.placeByState(s)
+	}
 	g.groups = slices.DeleteFunc(g.groups, func(c *group) bool { return len(c.members) == 0 })
 	return g
 }
@@ -185,6 +188,9 @@ func (g *grouping) dissolveWeak() {
 // so that it may be; or an engine that runs this container is above it.
 func (g *grouping) supports(p *Process, c *group) bool {
 	if p.IPC == 0 || p.PIDNS == 0 || p.Mnt == 0 {
+		return true
+	}
+	if slices.ContainsFunc(g.facts.States, func(s State) bool { return s.PID == p.PID && p.Detail != nil && s.Start == p.Detail.StartTime }) {
 		return true
 	}
 	if e := g.engineAbove(p); e != nil && (e.engine.ID == c.ref.ID || len(c.outer) == 0) {

@@ -2,7 +2,11 @@ package proc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -50,35 +54,81 @@ func (p *Process) ReadBelow(ctx context.Context, from Origin, path string, limit
 }
 
 func (p *Process) descend(from Origin, path string, limit int) ([]byte, uint32, error) {
-	owner, err := p.owner()
+	var content []byte
+	owner, err := p.below(from, path, func(dir int, name string, owner uint32) (err error) {
+		content, err = readOwned(dir, name, owner, limit)
+		return err
+	})
+	return content, owner, err
+}
+
+// ListBelow lists the names of the directories in a directory, as [Process.ReadBelow]
+// reads a file: what that wants of the file it wants of the directory. At most
+// limit names are returned; more are an error of kind TooBig beside them.
+func (p *Process) ListBelow(ctx context.Context, from Origin, path string, limit int) ([]string, error) {
+	names, err := wait(ctx, p, func() (names []string, err error) {
+		_, err = p.below(from, path, func(dir int, name string, owner uint32) error {
+			fd, err := openat(false, dir, name+"\x00", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+			if err != nil {
+				return notDirectory(err)
+			}
+			list := os.NewFile(uintptr(fd), name)
+			defer list.Close()
+			if err := trustDirectory(fd, owner); err != nil {
+				return err
+			}
+			entries, err := list.ReadDir(limit + 1)
+			for _, e := range entries {
+				if e.IsDir() {
+					names = append(names, e.Name())
+				}
+			}
+			slices.Sort(names)
+			if len(entries) > limit {
+				return &flaw{kind: TooBig, text: fmt.Sprintf("more than %d names", limit)}
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		})
+		return names, err
+	})
 	if err != nil {
-		return nil, 0, err
+		return names, p.fail(string(from)+"/"+strings.TrimPrefix(path, "/"), err)
+	}
+	return names, nil
+}
+
+// below goes down a path to its last component, which open opens.
+func (p *Process) below(from Origin, path string, open func(dir int, name string, owner uint32) error) (owner uint32, err error) {
+	if owner, err = p.owner(); err != nil {
+		return 0, err
 	}
 	dir, path, err := p.begin(from, strings.TrimPrefix(path, "/"))
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	defer func() { unix.Close(dir) }()
 	if err := trustDirectory(dir, owner); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	for {
 		component, rest, more := strings.Cut(path, "/")
 		if component == "" || component == "." || strings.IndexByte(component, 0) >= 0 {
-			return nil, 0, &flaw{kind: BadData, text: fmt.Sprintf("%q is not a component of a path", component)}
+			return 0, &flaw{kind: BadData, text: fmt.Sprintf("%q is not a component of a path", component)}
 		}
 		if !more {
-			b, err := readOwned(dir, component, owner, limit)
-			return b, owner, err
+			return owner, open(dir, component, owner)
 		}
 		next, err := openat(false, dir, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if err != nil {
-			return nil, 0, notDirectory(err)
+			return 0, notDirectory(err)
 		}
 		unix.Close(dir)
 		dir, path = next, rest
 		if err := trustDirectory(dir, owner); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 	}
 }

@@ -121,6 +121,7 @@ func gapLines(gaps []report.Gap) []string {
 			lines = append(lines, g.File+": "+g.Error)
 			continue
 		}
+		slices.Sort(files)
 		m := missing{strings.Join(files, ", "), g.Error}
 		if pids[m] == nil {
 			order = append(order, m)
