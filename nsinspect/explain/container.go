@@ -138,7 +138,16 @@ func (x *explainer) namespaceOf(c *report.Container, kind string, n report.Names
 	case report.StateVM:
 		x.prove([]report.Evidence{link}, "what is seen here is the monitor of a virtual machine, in the host's namespaces by design; the container is in a guest kernel")
 	case report.StateUnknown:
-		x.say("not all of its processes could be read, and one that was not may be anywhere")
+		var unread []int
+		for _, pid := range c.PIDs {
+			if p := x.Facts.Find(pid); p == nil || inodeOf(p, kind) == 0 {
+				unread = append(unread, pid)
+			}
+		}
+		x.say("%s of it could not be read, and may be anywhere: %s", number(len(unread), "process"), x.some(unread))
+		if n.Inode != 0 {
+			x.prove([]report.Evidence{link}, "its init is not in the host's")
+		}
 	case report.StatePrivate, report.StateShared:
 		x.prove([]report.Evidence{link}, "its init is not in the host's")
 		if rest := len(c.PIDs) - 1 - len(n.Strays); rest > 0 {

@@ -61,7 +61,7 @@ func (in *Input) findContainer(what string) (Target, error) {
 		c := &in.Report.Containers[i]
 		switch {
 		case what == "":
-		case what == c.Ref, what == c.ID, what == c.Name, what == c.Pod.Namespace+"/"+c.Pod.Name:
+		case what == c.Ref, what == c.ID, what == c.Name, c.Pod.Name != "" && what == c.Pod.Namespace+"/"+c.Pod.Name:
 			whole = append(whole, c.Ref)
 		case strings.HasPrefix(c.Ref, what) && strings.Contains(what, ":"), strings.HasPrefix(c.ID, what):
 			beginning = append(beginning, c.Ref)

@@ -42,7 +42,7 @@ func (x *explainer) process(pid int) {
 	x.namespaces(p)
 	x.ancestors(p)
 	x.findings(func(f *report.Finding) bool {
-		about := f.Subject == m.Ref && m.Ref != "" || box != nil && f.Subject == fmt.Sprintf("sandbox:%d", box.Leader)
+		about := f.Subject == m.Ref && m.Ref != "" && m.Role != container.RoleMonitor || box != nil && f.Subject == fmt.Sprintf("sandbox:%d", box.Leader)
 		return about || slices.ContainsFunc(f.Evidence, func(e report.Evidence) bool {
 			return strings.HasPrefix(e.What, fmt.Sprintf("/proc/%d/", pid))
 		})
@@ -72,7 +72,17 @@ func (x *explainer) place(p *container.Process, m container.Member, box *report.
 		if c.Init == p.PID {
 			init = ", its init"
 		}
-		return "a process of " + x.called(m.Ref) + init + "; " + summary(c)
+		var where []string
+		if slices.Contains(c.IPC.HostStrays, p.PID) {
+			where = append(where, "IPC")
+		}
+		if slices.Contains(c.PID.HostStrays, p.PID) {
+			where = append(where, "PID")
+		}
+		if len(where) > 0 {
+			return "a process of " + x.called(m.Ref) + " in the host's " + strings.Join(where, " and ") + " namespace, which the container's init is not in"
+		}
+		return "a process of " + x.called(m.Ref) + init + "; the container: " + summary(c)
 	case box != nil:
 		return fmt.Sprintf("a process of the sandbox of %s, in no container", x.who(box.Leader))
 	case p.Zombie:
@@ -85,6 +95,11 @@ func (x *explainer) place(p *container.Process, m container.Member, box *report.
 
 func (x *explainer) what(p *container.Process) {
 	x.topic("What it is")
+	for i := range x.Report.Containers {
+		if c := &x.Report.Containers[i]; c.ID == x.out.Asked || c.Name == x.out.Asked {
+			x.say("a container is called so, too: explain %s tells of that", x.called(c.Ref))
+		}
+	}
 	d := p.Detail
 	if d == nil {
 		x.say("nothing of it but its namespaces could be read")
