@@ -32,6 +32,8 @@ type cli struct {
 	Ps   psCmd   `cmd:"" help:"Processes with container, role and namespaces."`
 	Ns   nsCmd   `cmd:"" help:"Namespaces: who is in them, and what keeps them."`
 	Ipcs ipcsCmd `cmd:"" help:"Objects of an IPC namespace; of the host's as ipcs(1) prints them."`
+
+	Explain explainCmd `cmd:"" help:"Everything known about one container, process or namespace, and how it is known."`
 }
 
 // env is what a command works with.

@@ -102,6 +102,14 @@ func TestGolden(t *testing.T) {
 		{"scan-sandboxes.txt", 1, []string{"scan", "--sandboxes"}},
 		{"scan.json", 1, []string{"-f", "json"}},
 		{"scan.ndjson", 1, []string{"-f", "ndjson"}},
+		{"explain-container.txt", 0, []string{"explain", "shop-db-1"}},
+		{"explain-container.json", 0, []string{"explain", "docker:d6945b63acbe", "-f", "json"}},
+		{"explain-stray.txt", 0, []string{"explain", "lxc:c1"}},
+		{"explain-private.txt", 0, []string{"explain", "3e4e"}},
+		{"explain-process.txt", 0, []string{"explain", "4602"}},
+		{"explain-monitor.txt", 0, []string{"explain", "4300"}},
+		{"explain-sandbox.txt", 0, []string{"explain", "sandbox:4700"}},
+		{"explain-namespace.txt", 0, []string{"explain", "4026531839"}},
 		{"ps.txt", 0, []string{"ps"}},
 		{"ps-all.txt", 0, []string{"ps", "--all"}},
 		{"ps.json", 0, []string{"ps", "-f", "json"}},
@@ -182,6 +190,11 @@ func TestBadInput(t *testing.T) {
 		{"an unknown format", []string{"-f", "xml"}, "--format"},
 		{"an unknown command", []string{"frobnicate"}, "frobnicate"},
 		{"an unknown severity", []string{"--fail-on", "dire"}, "--fail-on"},
+		{"explain what is not there", []string{"explain", "nobody", "--proc", dir}, `"nobody": no such`},
+		{"explain a process that is not there", []string{"explain", "99999", "--proc", dir}, `"99999": no such`},
+		{"explain a namespace that is not there", []string{"explain", "ipc:[5]", "--proc", dir}, "ipc:[5]: no such"},
+		{"explain two containers", []string{"explain", "docker:", "--proc", dir}, "docker:d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000; name one"},
+		{"explain nothing", []string{"explain", "--proc", dir}, "expected \"<what>\""},
 		{"output in no directory", []string{"--proc", dir, "-o", "/nonexistent/x"}, "-o /nonexistent/x"},
 		{"output over a directory", []string{"--proc", dir, "-o", t.TempDir()}, "is a directory"},
 		{"output over a link", []string{"--proc", dir, "-o", link}, "symbolic link"},
@@ -239,7 +252,7 @@ func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestClosedPipe(t *testing.T) {
 	dir := proctest.Build(t, host)
-	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"}} {
+	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"explain", "4602"}, {"explain", "4602", "-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"}} {
 		var stderr bytes.Buffer
 		code := program{stdout: closed{}, stderr: &stderr}.run(context.Background(), append(args, "--proc", dir))
 		if code != 2 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "-o FILE") {
@@ -273,7 +286,7 @@ func TestHostileNames(t *testing.T) {
 8000 comm="\x1b[2J)\u202e\xff" mnt=4026532500 cgroup="0::/lxc.payload.\x1b]0;owned\a" cmdline="\x1b[31m"
 8001 comm="\x1b[2J)\u202e\xff" mnt=4026532500 ipc=4026532501 cgroup="0::/system.slice/\u202e\x1b[1m.service"
 `+host)
-	for _, args := range [][]string{{}, {"-v"}, {"-f", "json"}, {"-f", "ndjson"}, {"ps", "-a"}, {"ps", "-f", "json"}, {"scan", "--sandboxes"}} {
+	for _, args := range [][]string{{}, {"-v"}, {"-f", "json"}, {"-f", "ndjson"}, {"ps", "-a"}, {"ps", "-f", "json"}, {"scan", "--sandboxes"}, {"explain", "8000"}, {"explain", "8001", "-f", "json"}} {
 		out, _, _ := nsi(t, append(args, "--proc", dir)...)
 		if strings.ContainsAny(out, "\x1b\a\x07\x00\u202e") || !strings.Contains(out, `x1b`) {
 			t.Errorf("%q:\n%q", args, out)

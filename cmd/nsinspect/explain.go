@@ -1,0 +1,34 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/render"
+)
+
+type explainCmd struct {
+	What string `arg:"" help:"A container (ref, id, name, or the beginning of an id), a PID, or a namespace (ipc:[4026531839], or the inode alone)."`
+}
+
+// Run explains one container, process or namespace.
+func (c *explainCmd) Run(e *env) error {
+	x, err := nsinspect.Explain(e.ctx, e.source(), e.options(), c.What)
+	if err != nil {
+		return err
+	}
+	e.collected()
+	switch e.Format {
+	case "json":
+		err = render.JSON(e.out, x)
+	case "ndjson":
+		err = json.NewEncoder(e.out).Encode(x)
+	default:
+		err = render.Explanation(e.out, x, e.style())
+	}
+	if err != nil {
+		return fmt.Errorf("writing the explanation: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,16 @@
+package container
+
+import (
+	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+)
+
+// Identity returns what the process's cgroup says; its role is none when that is not known.
+func (f *Facts) Identity(p *Process) cgroup.Identity { return *f.identity(p) }
+
+// Engine returns what the command line of the process says, nil if it is not an
+// engine's or was not read.
+func (p *Process) Engine() *EngineProcess { return p.engine }
+
+// OwnRoot tells whether the process has a root directory that is known not to be the host's.
+func (f *Facts) OwnRoot(p *Process) bool { return f.ownRoot(p) != (proc.FileID{}) }
