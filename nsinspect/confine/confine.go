@@ -164,7 +164,7 @@ func (r Report) Seal() Measure {
 		return r.Seccomp
 	}
 	// The time zone's file is read when the first time is printed, and after this it could not be.
-	time.Now().Zone()
+	_, _ = time.Now().Zone()
 	_, m := filterAllThreads(sealed, r.output)
 	return m
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -138,12 +139,30 @@ func machine(t tools) string {
 		fmt.Fprintf(&b, ", load %s when it was done", load[0])
 	}
 	b.WriteString("\n")
+	b.WriteString(besides(t))
 	for _, command := range [][]string{{t.nsinspect, "--version"}, {t.lsns, "--version"}, {t.ps, "--version"}} {
 		if out, err := exec.Command(command[0], command[1:]...).Output(); err == nil {
 			fmt.Fprintf(&b, "* %s\n", strings.TrimSpace(string(out)))
 		}
 	}
 	return b.String()
+}
+
+// besides tells which containers are there that the bench did not make. A scan looks at them more closely than at a
+// sleeping process, and one in the host's PID namespace makes it ask what each process of the host is worth to it.
+func besides(t tools) string {
+	out, _ := exec.Command(t.nsinspect, "scan", "-f", "json").Output() // its exit code is a verdict
+	var r struct{ Containers []struct{ Exposed bool } }
+	if err := json.Unmarshal(out, &r); err != nil {
+		return fmt.Sprintf("* what else ran is not known: %v\n", err)
+	}
+	exposed := 0
+	for _, c := range r.Containers {
+		if c.Exposed {
+			exposed++
+		}
+	}
+	return fmt.Sprintf("* %d containers besides, %d of them exposed\n", len(r.Containers), exposed)
 }
 
 // field returns the value of the first line of a file that has the name before its colon; the whole line for "".

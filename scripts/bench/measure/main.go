@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
 	fast := flag.Bool("quick", false, "smaller populations, fewer runs, and no file")
+	part := flag.String("only", "", "only the populations whose name begins with this, and no file")
 	subject := flag.String("nsinspect", "bin/nsinspect", "the binary to measure")
 	source := flag.String("source", "scripts/bench", "where the C programs are")
 	to := flag.String("o", "", "write the table to this file as well")
@@ -58,15 +60,17 @@ func main() {
 	p := full
 	if *fast {
 		p = quick
+	}
+	if *fast || *part != "" {
 		*to = ""
 	}
-	if err := bench(ctx, p, *subject, *source, *to); err != nil {
+	if err := bench(ctx, p, *part, *subject, *source, *to); err != nil {
 		stop()
 		log.Fatal(err)
 	}
 }
 
-func bench(ctx context.Context, p plan, subject, source, to string) error {
+func bench(ctx context.Context, p plan, part, subject, source, to string) error {
 	tools, err := setUp(ctx, subject, source)
 	if err != nil {
 		return err
@@ -77,6 +81,9 @@ func bench(ctx context.Context, p plan, subject, source, to string) error {
 	var rows []row
 	start := time.Now()
 	for _, s := range scenes(p, tools) {
+		if !strings.HasPrefix(s.name, part) {
+			continue
+		}
 		log.Printf("%s", s.name)
 		got, err := s.measure(ctx, p, tools)
 		if err != nil {
