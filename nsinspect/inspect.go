@@ -98,6 +98,7 @@ func (s *survey) report(ctx context.Context) *Report {
 	r.IPCNamespaces = s.ipcNamespaces(ctx)
 	s.attachments(ctx, r.IPCNamespaces)
 	s.reach(ctx, r.IPCNamespaces)
+	r.DevShm = s.devShm(ctx)
 	names := s.names(ctx)
 	r.Coverage = s.coverage()
 	r.Normalize()

@@ -204,6 +204,7 @@ func listIPC(ctx context.Context, fs *proc.FS, n report.IPCNamespace, open func(
 // readIPC reads the IPC namespace of the calling thread.
 func readIPC(fs *proc.FS, n report.IPCNamespace, sel IPCSelection) (report.ListedIPC, error) {
 	listed := report.ListedIPC{IPCNamespace: n}
+	listed.Listed = true
 	objects, err := ipc.ReadSysV(fs.File)
 	listed.Shm, listed.Sem, listed.Msg = objects.Shm, objects.Sem, objects.Msg
 	errs := []error{err}

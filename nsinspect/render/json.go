@@ -20,7 +20,7 @@ func JSON(w io.Writer, v any) error {
 
 // NDJSON writes a report as one object a line, each with its type: first the
 // scan itself (what was compared with what, and how much was read), then every
-// container, sandbox, ipc_namespace and finding.
+// container, sandbox, ipc_namespace, dev_shm and finding.
 func NDJSON(w io.Writer, r *report.Report) error {
 	return buffered(w, func(w io.Writer) {
 		e := json.NewEncoder(w)
@@ -43,6 +43,12 @@ func NDJSON(w io.Writer, r *report.Report) error {
 				Type string `json:"type"`
 				report.IPCNamespace
 			}{"ipc_namespace", n})
+		}
+		for _, m := range r.DevShm {
+			e.Encode(struct {
+				Type string `json:"type"`
+				report.ShmMount
+			}{"dev_shm", m})
 		}
 		for _, f := range r.Findings {
 			e.Encode(struct {

@@ -8,6 +8,11 @@ func (r *Report) Normalize() {
 	present(&r.Containers)
 	present(&r.Sandboxes)
 	present(&r.IPCNamespaces)
+	present(&r.DevShm)
+	for i := range r.DevShm {
+		present(&r.DevShm[i].Containers)
+		present(&r.DevShm[i].Files)
+	}
 	present(&r.Findings)
 	for i := range r.Containers {
 		c := &r.Containers[i]

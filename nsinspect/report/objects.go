@@ -86,15 +86,3 @@ type Mqueue struct {
 	QSize uint64   `json:"qsize"` // bytes of all messages in it
 	Reach []Access `json:"reach"`
 }
-
-// ShmFile is one file of a /dev/shm: POSIX shared memory (shm_open(3)), a named
-// semaphore (sem.NAME, sem_open(3)), or whatever else was put there.
-type ShmFile struct {
-	Name  string `json:"name"` // below /dev/shm, directories with a slash at the end
-	Perms string `json:"perms"`
-	UID   uint32 `json:"uid"`
-	GID   uint32 `json:"gid"`
-	Size  uint64 `json:"size"` // bytes
-	Used  uint64 `json:"used"` // bytes of memory
-	MTime int64  `json:"mtime"`
-}

@@ -28,6 +28,7 @@ type Report struct {
 	Containers    []Container    `json:"containers"`
 	Sandboxes     []Sandbox      `json:"sandboxes"`
 	IPCNamespaces []IPCNamespace `json:"ipc_namespaces"`
+	DevShm        []ShmMount     `json:"dev_shm"` // the host's first
 	Findings      []Finding      `json:"findings"`
 }
 
