@@ -341,9 +341,20 @@ func (p *Process) root() (FileID, error) {
 
 // openRoot opens the root directory in a tree that is no procfs.
 func (p *Process) openRoot() (int, error) {
-	fd, err := unix.Openat2(p.fs.fd, fmt.Sprintf("%d/%s", p.PID, p.file("root")), &unix.OpenHow{
+	path := fmt.Sprintf("%d/%s", p.PID, p.file("root"))
+	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	return fd, notDirectory(err)
+	}
+	for try := 0; ; try++ {
+		fd, err := unix.Openat2(p.fs.fd, path, &how)
+		// EAGAIN: anything at all on the system was renamed or mounted while ".." was resolved (openat2(2)).
+		if err == unix.EAGAIN && try < maxRaces || err == unix.EINTR && try < maxInterrupts {
+			continue
+		}
+		return fd, notDirectory(err)
+	}
 }
+
+// maxRaces is how often a path is resolved anew when the kernel cannot tell whether it stayed below its directory.
+const maxRaces = 1000

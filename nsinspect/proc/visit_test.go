@@ -3,6 +3,7 @@ package proc_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -75,7 +76,7 @@ func TestVisit(t *testing.T) {
 	if d, err := fs.Visit(context.Background(), 50, 0); err != nil || d.Status != nil || d.Cmdline != nil || d.MountInfo != nil || d.UserNS != 0 || d.Cwd != "" {
 		t.Errorf("what was not asked for was read: %+v, %v", d, err)
 	}
-	for _, pid := range []int{49, 0, -1, 1 << 31} {
+	for _, pid := range []int{49, 0, -1, math.MaxInt32} {
 		if d, err := fs.Visit(context.Background(), pid, 0); proc.KindOf(err) != proc.Gone {
 			t.Errorf("PID %d: %v, %v", pid, d, err)
 		}
