@@ -341,9 +341,14 @@ func (p *Process) root() (FileID, error) {
 
 // openRoot opens the root directory in a tree that is no procfs.
 func (p *Process) openRoot() (int, error) {
-	fd, err := unix.Openat2(p.fs.fd, fmt.Sprintf("%d/%s", p.PID, p.file("root")), &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	return fd, notDirectory(err)
+	for try := 0; ; try++ {
+		fd, err := unix.Openat2(p.fs.fd, fmt.Sprintf("%d/%s", p.PID, p.file("root")), &unix.OpenHow{
+			Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+		})
+		// The kernel says EAGAIN when anything at all was renamed or mounted meanwhile: it cannot vouch for ".." then (openat2(2)).
+		if err != unix.EAGAIN && err != unix.EINTR || try == maxInterrupts {
+			return fd, notDirectory(err)
+		}
+	}
 }
