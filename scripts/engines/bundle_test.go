@@ -55,8 +55,11 @@ func (b *bundles) writeBundle(name, cgroup string, ns namespaces) {
 		"ociVersion": "1.0.2",
 		"root":       map[string]any{"path": b.path("rootfs"), "readonly": true},
 		"process":    map[string]any{"args": payload, "cwd": "/", "user": map[string]any{"uid": 0, "gid": 0}, "env": []string{"PATH=/bin"}},
-		"mounts":     []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"}},
-		"linux":      linux,
+		"mounts": []any{
+			map[string]any{"destination": "/proc", "type": "proc", "source": "proc"},
+			map[string]any{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}, // the root is shared by all of them
+		},
+		"linux": linux,
 	}
 	b.write("bundle-"+name+"/config.json", string(b.json(config)))
 }
