@@ -26,13 +26,18 @@ func startDocker(l *lab, flags ...string) *docker {
 	})))
 	socket := "unix://" + l.path("docker.sock")
 	d := &docker{lab: l, client: []string{"/usr/bin/docker", "-H", socket}}
-	d.daemon = l.background("dockerd", append([]string{"/usr/sbin/dockerd", "-H", socket, "--config-file", config,
-		"--data-root", l.path("data"), "--exec-root", l.path("exec"), "--pidfile", l.path("docker.pid"),
-		"--iptables=false", "--ip6tables=false", "--bridge=none", "--userland-proxy=false"}, flags...)...)
+	d.daemon = l.background("dockerd", append(dockerd(l.dir, "--config-file", config), flags...)...)
 	d.daemon.ready(l, func() error { _, err := d.try("version"); return err })
 	l.Cleanup(d.removeAll)
 	d.must("import", l.layerFile(), imageName)
 	return d
+}
+
+// dockerd is the command line of a daemon that keeps everything below dir.
+func dockerd(dir string, flags ...string) []string {
+	return append([]string{"/usr/sbin/dockerd", "-H", "unix://" + dir + "/docker.sock",
+		"--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/docker.pid",
+		"--iptables=false", "--ip6tables=false", "--bridge=none", "--userland-proxy=false"}, flags...)
 }
 
 func (d *docker) try(args ...string) (string, error) {
@@ -56,16 +61,25 @@ func (d *docker) start(name string, flags ...string) string {
 // lack one; there the runtime leaves out what cannot be given.
 func (d *docker) startPrivileged(name string) string {
 	d.Helper()
-	args := slices.Concat([]string{"run", "-d", "--net=none", "--name", name, "--privileged"}, []string{imageName}, payload)
-	id, err := d.try(args...)
-	if err == nil {
-		return id
-	}
-	if !strings.Contains(err.Error(), "caps") {
+	id, err := d.tryPrivileged(name, nil, imageName, payload)
+	if err != nil {
 		d.Fatal(err)
 	}
-	d.must("rm", "-f", name)
-	return d.start(name, "--privileged", "--runtime", boundedRuntime)
+	return id
+}
+
+func (d *docker) tryPrivileged(name string, flags []string, image string, command []string) (string, error) {
+	run := func(more ...string) (string, error) {
+		return d.try(slices.Concat([]string{"run", "-d", "--net=none", "--name", name, "--privileged"}, more, flags, []string{image}, command)...)
+	}
+	id, err := run()
+	if err == nil || !strings.Contains(err.Error(), "caps") {
+		return id, err
+	}
+	if _, err := d.try("rm", "-f", name); err != nil {
+		return "", err
+	}
+	return run("--runtime", boundedRuntime)
 }
 
 func (d *docker) removeAll() {

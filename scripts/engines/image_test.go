@@ -64,6 +64,28 @@ func (l *lab) layer() []byte {
 	return buf.Bytes()
 }
 
+// shell is a root file system whose programs are the machine's own, to be bound
+// to /usr.
+func (l *lab) shell() []byte {
+	l.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, dir := range []string{"dev", "etc", "proc", "run", "sys", "tmp", "usr", "var", "root"} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
+			l.Fatal(err)
+		}
+	}
+	for _, link := range []string{"bin", "sbin", "lib", "lib64"} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: link, Linkname: "usr/" + link}); err != nil {
+			l.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		l.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
 // rootfs unpacks the root file system into a new directory of the lab.
 func (l *lab) rootfs(name string) string {
 	l.Helper()

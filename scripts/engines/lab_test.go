@@ -253,9 +253,17 @@ func exists(path string) func() error {
 // eventually waits until ok.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	l.eventuallyOr(what, ok, func() { l.Fatalf("waited in vain for %s", what) })
+}
+
+// eventuallyOr waits until ok, or does something else when that takes too long.
+func (l *lab) eventuallyOr(what string, ok func() bool, otherwise func()) {
+	l.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.Fatalf("waited in vain for %s", what)
+			l.Logf("waited in vain for %s", what)
+			otherwise()
+			return
 		}
 	}
 }
