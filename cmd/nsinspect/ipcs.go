@@ -313,13 +313,16 @@ type (
 	}
 )
 
-// locale reads names and the time zone. Without them there are numbers and UTC.
+// locale reads names, the time zone and the language. Without them there are
+// numbers, UTC and English.
 func (e *env) locale() render.IPCSLocale {
 	var l render.IPCSLocale
 	l.Users, _ = locale.Names("/etc/passwd")
 	l.Groups, _ = locale.Names("/etc/group")
 	tz, set := os.LookupEnv("TZ")
 	l.Zone = locale.Zone(tz, set)
+	language := locale.System().Find(os.Getenv, "util-linux")
+	l.Decimal, l.Message = language.Decimal, language.Message
 	return l
 }
 

@@ -53,6 +53,7 @@ const ipcsTree = host + `-- sys/kernel/shmmni --
 
 func TestIPCSOfATree(t *testing.T) {
 	t.Setenv("TZ", "UTC")
+	t.Setenv("LC_ALL", "C")
 	dir := proctest.Build(t, ipcsTree)
 	out, stderr, code := nsi(t, "ipcs", "--proc", dir, "-m", "-t")
 	want := `

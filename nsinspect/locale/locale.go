@@ -1,5 +1,5 @@
 // Package locale answers what the words of the reader are: names of users and
-// groups, the time zone. It reads what the C library reads, since this program
+// groups, the time zone, the language. It reads what the C library reads, since this program
 // is linked without one. Nothing of a verdict depends on it.
 package locale
 

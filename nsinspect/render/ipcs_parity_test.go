@@ -237,10 +237,34 @@ func locales(t *testing.T) []localeCase {
 		t.Fatal(err)
 	}
 	l := render.IPCSLocale{Users: users, Groups: groups}
+	dir := t.TempDir()
 	all := []localeCase{
 		{"C", []string{"LC_ALL=C"}, l},
 		{"C.UTF-8", []string{"LANG=C.UTF-8"}, l},
 		{"a locale that is not installed", []string{"LANG=xx_YY.UTF-8"}, l},
+	}
+	// Languages with and without a catalogue of util-linux, with a comma and with a point.
+	for _, name := range []string{"de_DE", "ja_JP"} {
+		if out, err := exec.Command("localedef", "-i", name, "-f", "UTF-8", filepath.Join(dir, name+".UTF-8")).CombinedOutput(); err != nil {
+			t.Logf("%s cannot be made here: %v: %.200s", name, err, out)
+			continue
+		}
+		all = append(all, localeCase{name, []string{"LANG=" + name + ".UTF-8", "LOCPATH=" + dir}, l})
+	}
+	for i := range all {
+		c := &all[i]
+		language := locale.System().Find(func(key string) string {
+			for _, pair := range c.env {
+				if value, ok := strings.CutPrefix(pair, key+"="); ok {
+					return value
+				}
+			}
+			return ""
+		}, "util-linux")
+		c.locale.Decimal, c.locale.Message = language.Decimal, language.Message
+		if translated := language.Message("owner"); translated != "owner" {
+			t.Logf("%s is compared with translations: owner is %s", c.name, translated)
+		}
 	}
 	return all
 }
