@@ -7,11 +7,9 @@ import (
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
-// Errors of [Explain] for a word that means nothing on the host, or several containers.
-var (
-	ErrNotFound  = explain.ErrNotFound
-	ErrAmbiguous = explain.ErrAmbiguous
-)
+// ErrNotFound is the error of [Explain] for a word that means nothing on the host; for one that means
+// several containers it is [ErrAmbiguous].
+var ErrNotFound = explain.ErrNotFound
 
 // Explain scans a host and tells everything that is known of one container, process or
 // namespace, and how it is known. what is a container's ref, id, name or the beginning of one, a

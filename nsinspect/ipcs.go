@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/explain"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
@@ -32,7 +33,7 @@ type IPCSelection struct {
 // Errors of a selection that nothing answers to.
 var (
 	ErrNoContainer = errors.New("no such container")
-	ErrAmbiguous   = errors.New("more than one container is called so")
+	ErrAmbiguous   = explain.ErrAmbiguous
 	ErrNoNamespace = errors.New("no such IPC namespace was found")
 	ErrNoObject    = errors.New("not found")
 )

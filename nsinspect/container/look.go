@@ -6,7 +6,7 @@ import (
 )
 
 // Identity returns what the process's cgroup says; its role is none when that is not known.
-func (f *Facts) Identity(p *Process) cgroup.Identity { return *f.identity(p) }
+func (f *Facts) Identity(p *Process) cgroup.Identity { return f.identity(p).Identity }
 
 // Engine returns what the command line of the process says, nil if it is not an
 // engine's or was not read.

@@ -44,6 +44,9 @@ func summary(c *report.Container) string {
 			if len(n.HostStrays) > 0 {
 				return fmt.Sprintf("it has its own %s namespace, and %s in the host's", kind, number(len(n.HostStrays), "process"))
 			}
+			if threads := len(n.HostThreads()); threads > 0 {
+				return fmt.Sprintf("it has its own %s namespace, and %s in the host's", kind, number(threads, "thread"))
+			}
 			return "it has its own " + kind + " namespace"
 		case report.StateShared:
 			return fmt.Sprintf("it shares its %s namespace with %s", kind, number(len(n.With), "other container"))
@@ -178,6 +181,7 @@ func (x *explainer) namespaceOf(c *report.Container, kind string, n report.Names
 		x.say("no other container's init is in it, so private")
 	}
 	x.strays(kind, n)
+	x.strayThreads(kind, n)
 }
 
 // strays names the members that are elsewhere than their init.
@@ -199,6 +203,22 @@ func (x *explainer) strays(kind string, n report.Namespace) {
 		}
 		x.prove([]report.Evidence{{What: fmt.Sprintf("/proc/%d/ns/%s", pid, kind), Value: namespace.Link(kind, inodeOf(p, kind)), Expected: expected}},
 			"%s of it is in %s", x.who(pid), where)
+	}
+}
+
+// strayThreads names the threads that are elsewhere than the init, while their process is not.
+func (x *explainer) strayThreads(kind string, n report.Namespace) {
+	for i, t := range n.StrayThreads {
+		if i == listed {
+			x.say("and %d more threads", len(n.StrayThreads)-i)
+			break
+		}
+		where, expected := "another one, which is not the host's", "not the baseline's, "+x.host(kind)
+		if t.Host {
+			where, expected = "the host's", "the baseline's"
+		}
+		x.prove([]report.Evidence{{What: fmt.Sprintf("/proc/%d/task/%d/ns/%s", t.PID, t.TID, kind), Value: namespace.Link(kind, t.Inode), Expected: expected}},
+			"thread %d of %s is in %s", t.TID, x.who(t.PID), where)
 	}
 }
 
@@ -358,7 +378,7 @@ func (x *explainer) reach(c *report.Container) {
 }
 
 func (x *explainer) exposedBy(n report.Namespace) bool {
-	return n.State == report.StateHost || len(n.HostStrays) > 0
+	return n.State == report.StateHost || len(n.HostStrays) > 0 || len(n.HostThreads()) > 0
 }
 
 // limits says what the verdict does not take into account.

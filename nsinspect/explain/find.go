@@ -17,7 +17,7 @@ import (
 var ErrNotFound = errors.New("no such container, process or namespace")
 
 // ErrAmbiguous is wrapped by the errors of [Find] for what several containers are called.
-var ErrAmbiguous = errors.New("that means several containers")
+var ErrAmbiguous = errors.New("more than one container is called so")
 
 // Find tells what somebody means by a word:
 //
@@ -123,7 +123,7 @@ func parse(what string) name {
 
 // inhabited tells whether there is a process in a namespace, or it is the host's.
 func (in *Input) inhabited(kind string, inode uint64) bool {
-	return hostInode(in.Facts, kind, inode) || len(inside(in.Facts, kind, inode)) > 0
+	return hostInode(in.Facts, kind, inode) || len(inside(in.Facts, kind, inode)) > 0 || len(threadsInside(in.Facts, kind, inode)) > 0
 }
 
 // hostInode tells whether a namespace is the host's.
@@ -157,6 +157,21 @@ func inside(f *container.Facts, kind string, inode uint64) []int {
 		}
 	}
 	return pids
+}
+
+// threadsInside lists the threads that are in a namespace while their process is
+// not, as far as they were looked for.
+func threadsInside(f *container.Facts, kind string, inode uint64) []report.Thread {
+	var threads []report.Thread
+	for i := range f.Processes {
+		p := &f.Processes[i]
+		for _, t := range p.Threads {
+			if inode != 0 && (kind == "ipc" && t.IPC == inode || kind == "pid" && t.PIDNS == inode) {
+				threads = append(threads, report.Thread{PID: p.PID, TID: t.TID, Inode: inode, Host: hostInode(f, kind, inode)})
+			}
+		}
+	}
+	return threads
 }
 
 // Wanted returns the visits that explaining something still takes beyond those

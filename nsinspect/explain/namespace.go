@@ -61,7 +61,15 @@ func (x *explainer) namespace(kind string, inode uint64) {
 	if len(own) > 0 {
 		x.say("%s of no container: %s", number(len(own), "process"), x.some(own))
 	}
-	if len(n.PIDs) == 0 {
+	threads := threadsInside(x.Facts, kind, inode)
+	for i, t := range threads {
+		if i == listed {
+			x.say("and %d more threads", len(threads)-i)
+			break
+		}
+		x.say("thread %d of %s, which is itself elsewhere", t.TID, x.who(t.PID))
+	}
+	if len(n.PIDs)+len(threads) == 0 {
 		x.say("no process that could be read")
 	}
 	x.objects(n)

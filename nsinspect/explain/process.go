@@ -265,6 +265,17 @@ func (x *explainer) namespaces(p *container.Process) {
 			x.prove([]report.Evidence{e}, "%s: not the host's%s", kind, x.asInit(p, kind))
 		}
 	}
+	for _, t := range p.Threads {
+		for _, k := range []struct {
+			kind  string
+			inode uint64
+		}{{"ipc", t.IPC}, {"pid", t.PIDNS}} {
+			if k.inode != 0 {
+				x.prove([]report.Evidence{{What: fmt.Sprintf("/proc/%d/task/%d/ns/%s", p.PID, t.TID, k.kind), Value: namespace.Link(k.kind, k.inode), Expected: "the process's is " + namespace.Link(k.kind, inodeOf(p, k.kind))}},
+					"%s: its thread %d is in another one", k.kind, t.TID)
+			}
+		}
+	}
 	switch d := p.Detail; {
 	case d == nil || d.Root == (proc.FileID{}) || x.Facts.HostRoot == (proc.FileID{}):
 	case x.Facts.OwnRoot(p):
