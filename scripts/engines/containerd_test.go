@@ -232,7 +232,10 @@ func TestContainerdCRI(t *testing.T) {
 	var all []truth
 	for _, p := range listed {
 		x := truth{story: "pod " + p.Pod + " " + p.Name, runtime: "containerd", id: p.ID, init: p.PID, ipc: p.IPCOf, pid: p.PIDOf,
-			podUID: p.UID, members: []int{p.PID}, exact: true}
+			name: p.Name, pod: p.Namespace + "/" + p.Pod, podUID: p.UID, members: []int{p.PID}, exact: true}
+		if p.Name == "" {
+			x.name = "POD"
+		}
 		if p.Pod == "no-cgroup-parent" {
 			x.podUID = "" // its cgroup names no pod
 		}

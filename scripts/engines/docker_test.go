@@ -101,6 +101,7 @@ func (d *docker) containers() []truth {
 		Name  string
 		State struct{ Pid int }
 
+		Config     struct{ Image string }
 		HostConfig struct{ IpcMode, PidMode string }
 	}
 	if err := json.Unmarshal([]byte(d.must(append([]string{"inspect"}, ids...)...)), &inspected); err != nil {
@@ -124,7 +125,7 @@ func (d *docker) containers() []truth {
 	var all []truth
 	for _, c := range inspected {
 		x := truth{
-			story: strings.TrimPrefix(c.Name, "/"), name: strings.TrimPrefix(c.Name, "/"), runtime: "docker", id: c.ID, init: c.State.Pid,
+			story: strings.TrimPrefix(c.Name, "/"), name: strings.TrimPrefix(c.Name, "/"), runtime: "docker", id: c.ID, init: c.State.Pid, image: c.Config.Image,
 			ipc: place(c.HostConfig.IpcMode, c.ID), pid: place(c.HostConfig.PidMode, c.ID),
 		}
 		x.members, x.exact = d.top(c.ID), true

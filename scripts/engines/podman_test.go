@@ -96,6 +96,7 @@ func (p *podman) containers() (all []truth, conmons []int) {
 	var inspected []struct {
 		ID            string `json:"Id"`
 		Name          string
+		ImageName     string
 		State         struct{ Pid, ConmonPid int }
 		OCIConfigPath string
 		Pod           string
@@ -119,7 +120,7 @@ func (p *podman) containers() (all []truth, conmons []int) {
 			p.Fatal(err)
 		}
 		ns := config.Linux.Namespaces
-		all = append(all, truth{story: c.Name, name: c.Name, runtime: "podman", id: c.ID, init: c.State.Pid,
+		all = append(all, truth{story: c.Name, name: c.Name, image: c.ImageName, runtime: "podman", id: c.ID, init: c.State.Pid,
 			ipc: ns.place("ipc", c.ID, inits), pid: ns.place("pid", c.ID, inits), members: p.top(c.ID, c.State.Pid), exact: true})
 		conmons = append(conmons, c.State.ConmonPid)
 	}

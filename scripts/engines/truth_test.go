@@ -31,6 +31,8 @@ type truth struct {
 	members []int
 	exact   bool
 	name    string // "" when it is not to be compared
+	image   string // likewise
+	pod     string // NAMESPACE/NAME, likewise
 	podUID  string
 	devShm  report.State
 	outer   []string // refs
@@ -88,8 +90,12 @@ func checkContainer(t *testing.T, r *report.Report, all []truth, want truth) {
 			}
 		}
 	}
-	if want.name != "" && got.Name != "" && got.Name != want.name {
-		bad("its name is %q, the engine says %q", got.Name, want.name)
+	for _, x := range []struct{ what, got, want string }{
+		{"name", got.Name, want.name}, {"image", got.Image, want.image}, {"pod", got.Pod.Namespace + "/" + got.Pod.Name, want.pod},
+	} {
+		if x.want != "" && x.got != x.want {
+			bad("its %s is %q, the engine says %q", x.what, x.got, x.want)
+		}
 	}
 	if want.podUID != "" && got.Pod.UID != want.podUID {
 		bad("its pod is %q, the engine says %q", got.Pod.UID, want.podUID)
