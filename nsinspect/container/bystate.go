@@ -28,7 +28,10 @@ func (g *grouping) placeByState(s State) {
 		}
 		return
 	}
-	c := g.group(cgroup.Ref{Runtime: s.Runtime, ID: s.ID, Path: first(s.cgroupsOf(g.facts.identity(init).Content))}, nil)
+	c := g.named(s.ID)
+	if c == nil || c.ref.Runtime != s.Runtime {
+		c = g.group(cgroup.Ref{Runtime: s.Runtime, ID: s.ID, Path: first(s.cgroupsOf(g.facts.identity(init).Content))}, nil)
+	}
 	c.evidence = append(c.evidence, evidence)
 	own := s.cgroupsOf(g.facts.identity(init).Content)
 	inside := make([]bool, len(g.facts.Identities)) // by identity: each content is looked at once

@@ -122,6 +122,9 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	}
 	slices.Sort(out.Monitors)
 
+	if out.DevShm.State == report.StateHost && f.HostShm != "" {
+		j.suspects = append(j.suspects, init) // a runtime that has not changed its mounts yet
+	}
 	ipc, pid := kindIPC(f.Baseline), kindPID(f.Baseline)
 	out.IPC, out.PID = ipc.of(c, init), pid.of(c, init)
 	if c.vmm {
