@@ -37,6 +37,7 @@ func startDocker(l *lab, flags ...string) *docker {
 func dockerd(dir string, flags ...string) []string {
 	return append([]string{"/usr/sbin/dockerd", "-H", "unix://" + dir + "/docker.sock",
 		"--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/docker.pid",
+		"--exec-opt", "native.cgroupdriver=cgroupfs", // also where systemd runs: these daemons are not its units
 		"--iptables=false", "--ip6tables=false", "--bridge=none", "--userland-proxy=false"}, flags...)
 }
 

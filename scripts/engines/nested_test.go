@@ -11,6 +11,9 @@ import (
 
 // Docker in docker: what the inner engine calls the host is a container.
 func TestDockerInDocker(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
 	l := newLab(t, "docker in docker", "/usr/sbin/dockerd", "/usr/bin/docker")
 	if link, err := os.Readlink("/lib64"); err != nil || link != "usr/lib64" {
 		l.Skip("the machine's programs cannot be lent to a container: /lib64 is not in /usr")
