@@ -20,7 +20,7 @@ const module = "github.com/nsinspect/nsinspect"
 // the module, and of what is restricted. docs/architecture.md draws it.
 var allowed = map[string][]string{
 	"cmd/nsinspect":       {"nsinspect", "audit", "render", "report", "confine", "locale", "kong"},
-	"nsinspect":           {"explain", "audit", "container", "ipc", "render", "proc", "cgroup", "namespace", "report"},
+	"nsinspect":           {"locale", "explain", "audit", "container", "ipc", "render", "proc", "cgroup", "namespace", "report"},
 	"nsinspect/audit":     {"report", "namespace"},
 	"nsinspect/explain":   {"audit", "container", "proc", "cgroup", "namespace", "report"},
 	"nsinspect/container": {"report", "proc", "cgroup", "namespace"},

@@ -1,7 +1,9 @@
 package nsinspect
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
@@ -29,9 +31,9 @@ func (s *survey) reach(ctx context.Context, spaces []report.IPCNamespace) {
 	s.progress("judging what the exposed containers can reach")
 	for i := range spaces {
 		if spaces[i].Host {
-			owner := s.ownerOf(ctx, spaces[i].Inode)
+			owner, w := s.ownerOf(ctx, spaces[i].Inode), s.whose(ctx, &spaces[i])
 			for _, e := range exposed {
-				e.reachObjects(&spaces[i], owner)
+				e.reachObjects(&spaces[i], owner, w)
 			}
 		}
 	}
@@ -78,41 +80,88 @@ func (s *survey) exposed(ctx context.Context) []*sharers {
 }
 
 // reachObjects judges every object of the host's IPC namespace for one container.
-func (e *sharers) reachObjects(n *report.IPCNamespace, owner ipc.Namespace) {
+func (e *sharers) reachObjects(n *report.IPCNamespace, owner ipc.Namespace, w *whose) {
 	if len(e.ipc) == 0 {
 		return
 	}
 	reacher := ipc.NewReacher(owner, e.ipc)
-	judge := func(o ipc.Object, into *[]report.Access, count *int, others bool) {
-		rights := reacher.Reach(o)
-		*into = append(*into, rights.Access(e.container.Ref))
-		if rights.Best() >= ipc.AfterSetuid {
-			*count++
+	c := e.container
+	var said []ability
+	for _, o := range e.objects(n, w) {
+		rights := reacher.Reach(o.Object)
+		*o.access = append(*o.access, rights.Access(c.Ref))
+		if rights.Best() >= ipc.AfterSetuid && o.count != nil {
+			*o.count++
 		}
-		if others && rights.WriteInTheEnd() >= ipc.AfterSetuid {
-			e.container.Reach.Others++
+		if o.others && rights.WriteInTheEnd() >= ipc.AfterSetuid {
+			c.Reach.Others++
+		}
+		if sentence := ipc.Sentence(rights, o.subject, w.user); sentence != "" {
+			said = append(said, ability{sentence, o.others, o.subject.Size})
 		}
 	}
+	// What matters most comes first: others' objects, and the large ones.
+	slices.SortStableFunc(said, func(a, b ability) int {
+		if a.others != b.others {
+			if a.others {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.size, a.size)
+	})
+	for i, a := range said {
+		if i == mostAbilities {
+			c.Can = append(c.Can, fmt.Sprintf("and so on, for %d more", len(said)-i))
+			break
+		}
+		c.Can = append(c.Can, a.sentence)
+	}
+}
+
+// mostAbilities is how many sentences a report has for one container: the
+// objects themselves have the rest.
+const mostAbilities = 100
+
+type ability struct {
+	sentence string
+	others   bool
+	size     uint64
+}
+
+// object is one object, how it is called, and where what is found out of it goes.
+type object struct {
+	ipc.Object
+	subject ipc.Subject
+	access  *[]report.Access
+	count   *int // nil for kinds that are not counted
+	others  bool // it is not the container's own
+}
+
+// objects lists what is in a namespace, for one container.
+func (e *sharers) objects(n *report.IPCNamespace, w *whose) []object {
 	r := &e.container.Reach
+	var all []object
 	for i := range n.Shm {
 		m := &n.Shm[i]
 		// A segment of the same uid that somebody else made is another's, too:
 		// root in a container is not root's database.
-		judge(ipc.ObjectOfShm(*m), &m.Reach, &r.Shm, !e.euids[m.UID] || m.CPID != 0 && !e.pids[m.CPID])
+		all = append(all, object{ipc.ObjectOfShm(*m), ipc.Subject{Kind: ipc.ShmObject, Key: m.Key, ID: m.ID, Who: w.maker(m.CPID, m.UID), Size: m.Size},
+			&m.Reach, &r.Shm, !e.euids[m.UID] || m.CPID != 0 && !e.pids[m.CPID]})
 	}
 	for i := range n.Sem {
 		m := &n.Sem[i]
-		judge(ipc.ObjectOfSem(*m), &m.Reach, &r.Sem, !e.euids[m.UID])
+		all = append(all, object{ipc.ObjectOfSem(*m), ipc.Subject{Kind: ipc.SemObject, Key: m.Key, ID: m.ID, Who: w.user(m.UID)}, &m.Reach, &r.Sem, !e.euids[m.UID]})
 	}
 	for i := range n.Msg {
 		m := &n.Msg[i]
-		judge(ipc.ObjectOfMsg(*m), &m.Reach, &r.Msg, !e.euids[m.UID])
+		all = append(all, object{ipc.ObjectOfMsg(*m), ipc.Subject{Kind: ipc.MsgObject, Key: m.Key, ID: m.ID, Who: w.user(m.UID), Size: m.CBytes}, &m.Reach, &r.Msg, !e.euids[m.UID]})
 	}
 	for i := range n.Mqueue {
 		m := &n.Mqueue[i]
-		var none int
-		judge(ipc.ObjectOfMqueue(*m), &m.Reach, &none, !e.euids[m.UID])
+		all = append(all, object{ipc.ObjectOfMqueue(*m), ipc.Subject{Kind: ipc.MqueueObject, Name: m.Name, Who: w.user(m.UID), Size: m.QSize}, &m.Reach, nil, !e.euids[m.UID]})
 	}
+	return all
 }
 
 // reachProcesses counts the processes of the host that those in its PID

@@ -361,12 +361,12 @@ func (x *explainer) reach(c *report.Container) {
 		return
 	}
 	x.topic("What it can reach")
-	for _, sentence := range x.Reach[c.Ref] {
-		x.say("%s", sentence)
-	}
 	r := c.Reach
 	if x.exposedBy(c.IPC) {
 		x.say("through the host's IPC namespace %s, %s and %s; %d of others that it can write", number(r.Shm, "shared memory segment"), number(r.Sem, "semaphore set"), number(r.Msg, "message queue"), r.Others)
+	}
+	for _, sentence := range c.Can {
+		x.say("%s", sentence)
 	}
 	if x.exposedBy(c.PID) {
 		unknown := ""

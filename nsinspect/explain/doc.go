@@ -18,10 +18,6 @@ type Input struct {
 	Facts     *container.Facts
 	Judgement *container.Judgement
 	Report    *report.Report
-
-	// Reach is what each container can do to objects and processes of the host,
-	// one sentence each ("can become uid 999 and write shm 0x52e (postgres, 56 MiB)"), by ref.
-	Reach map[string][]string
 }
 
 // Target is what is to be explained: one of a container, a process and a namespace.

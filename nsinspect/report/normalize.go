@@ -20,6 +20,7 @@ func (r *Report) Normalize() {
 		present(&c.PIDs)
 		present(&c.Monitors)
 		present(&c.Evidence)
+		present(&c.Can)
 		present(&c.NotModelled)
 		c.IPC.normalize()
 		c.PID.normalize()

@@ -112,6 +112,9 @@ type Container struct {
 	Exposed  bool              `json:"exposed"`
 	Reach    Reach             `json:"reach"`
 
+	// Can is what Reach counts of objects, in sentences, the worst first.
+	Can []string `json:"can"`
+
 	// NotModelled is what is in force for an exposed container and may forbid
 	// more than Reach says, or give it more.
 	NotModelled []string `json:"not_modelled"`
