@@ -141,21 +141,14 @@ func (x *explainer) namespaceOf(c *report.Container, kind string, n report.Names
 	case report.StateVM:
 		x.prove([]report.Evidence{link}, "what is seen here is the monitor of a virtual machine, in the host's namespaces by design; the container is in a guest kernel")
 	case report.StateUnknown:
-		var unread []int
-		for _, pid := range c.PIDs {
-			if p := x.Facts.Find(pid); p == nil || inodeOf(p, kind) == 0 {
-				unread = append(unread, pid)
-			}
-		}
-		x.say("%s of it could not be read, and may be anywhere: %s", number(len(unread), "process"), x.some(unread))
 		if n.Inode != 0 {
 			x.prove([]report.Evidence{link}, "its init is not in the host's")
 		}
 	case report.StatePrivate, report.StateShared:
 		x.prove([]report.Evidence{link}, "its init is not in the host's")
-		if rest := len(c.PIDs) - 1 - len(n.Strays); rest > 0 {
-			x.say("%s of it, each read by itself, in the same one", number(rest, "other process"))
-		}
+	}
+	if n.State != report.StateVM {
+		x.others(c, kind, n.Inode)
 	}
 	for _, ref := range n.With {
 		o := x.find(ref)
@@ -182,6 +175,27 @@ func (x *explainer) namespaceOf(c *report.Container, kind string, n report.Names
 	}
 	x.strays(kind, n)
 	x.strayThreads(kind, n)
+}
+
+// others says of the members but the init, each of which was read by itself,
+// how many are where the init is, and which could not be read.
+func (x *explainer) others(c *report.Container, kind string, inode uint64) {
+	same := 0
+	var unread []int
+	for _, pid := range c.PIDs {
+		switch p := x.Facts.Find(pid); {
+		case p == nil || inodeOf(p, kind) == 0:
+			unread = append(unread, pid)
+		case pid != c.Init && inodeOf(p, kind) == inode:
+			same++
+		}
+	}
+	if same > 0 {
+		x.say("%s of it, each read by itself, in the same one", number(same, "other process"))
+	}
+	if len(unread) > 0 {
+		x.say("%s of it could not be read, and may be anywhere: %s", number(len(unread), "process"), x.some(unread))
+	}
 }
 
 // strays names the members that are elsewhere than their init.
