@@ -24,6 +24,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The first thread is main's alone: it never ends, and its namespaces are those of the process.
+func init() { runtime.LockOSThread() }
+
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("namespaces: ")
