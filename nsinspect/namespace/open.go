@@ -42,9 +42,12 @@ func (f *Found) Opener(fs *proc.FS) func() (fd int, err error) {
 			}
 		}
 	}
-	id := f.ID
+	id, none := f.ID, errors.New("it was found in no place where it could be opened")
+	if len(f.Mounts) > 0 {
+		none = errors.New("it is only mounted where no process is")
+	}
 	return func() (int, error) {
-		err := errors.New("it was found in no place where it could be opened")
+		err := none
 		for _, w := range ways {
 			var fd int
 			if fd, err = w.open(fs, id); err == nil {

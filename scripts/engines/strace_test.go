@@ -44,6 +44,8 @@ func TestScanOnlyReads(t *testing.T) {
 		{"scan to a file", []string{"-f", "json", "-o", output}, output},
 		{"table", []string{"scan"}, ""},
 		{"ps", []string{"ps"}, ""},
+		{"deep scan", []string{"scan", "--deep"}, ""},
+		{"namespaces", []string{"ns", "--deep"}, ""},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			calls := trace(t, l, bin, tt.args)
