@@ -25,6 +25,10 @@ type IPCSelection struct {
 	PID       int
 	All       bool // every IPC namespace of the host
 
+	// Posix lists POSIX message queues too, which takes CAP_SYS_ADMIN also in the
+	// caller's own namespace.
+	Posix bool
+
 	// One asks for one object: shm, sem or msg. Only in one namespace.
 	One string
 	ID  int64
@@ -112,7 +116,8 @@ func hostObjects(ctx context.Context, src Source, opt Options, sel IPCSelection)
 	}
 	b := s.facts.Baseline
 	open := func() (int, error) {
-		if fd, err := openIPC(fs, b.IPC, b.PID, 2); err == nil {
+		fd, why := openIPC(fs, b.IPC, b.PID, 2)
+		if why == nil {
 			return fd, nil
 		}
 		snapshot, err := fs.Scan(ctx)
@@ -124,6 +129,9 @@ func hostObjects(ctx context.Context, src Source, opt Options, sel IPCSelection)
 			if r.IPC == b.IPC && r.TID == 0 {
 				pids = append(pids, r.PID)
 			}
+		}
+		if len(pids) == 0 {
+			return -1, why
 		}
 		return openIPC(fs, b.IPC, pids...)
 	}
@@ -158,26 +166,31 @@ func (s *survey) note(inode uint64, err error) {
 
 // openIPC opens the IPC namespace with an inode through the first process that is in it.
 func openIPC(fs *proc.FS, inode uint64, pids ...int) (int, error) {
-	err := fmt.Errorf("no process in %s could be opened", namespace.Link("ipc", inode))
+	why := errors.New("none was found")
 	for _, pid := range pids {
 		if pid == 0 {
 			continue
 		}
-		p, openErr := fs.Process(pid)
-		if openErr != nil {
+		p, err := fs.Process(pid)
+		if err != nil {
+			why = err
 			continue
 		}
-		is, _ := p.Namespace("ipc")
+		is, err := p.Namespace("ipc")
 		p.Close()
+		if err != nil {
+			why = err
+		}
 		if is != inode {
 			continue
 		}
-		var fd int
-		if fd, err = namespace.OpenOf(fs, pid, "ipc"); err == nil {
+		fd, err := namespace.OpenOf(fs, pid, "ipc")
+		if err == nil {
 			return fd, nil
 		}
+		why = err
 	}
-	return -1, err
+	return -1, fmt.Errorf("no process in %s could be opened: %w", namespace.Link("ipc", inode), why)
 }
 
 // listIPC visits one namespace. What could be read is returned beside an
@@ -216,7 +229,7 @@ func readIPC(fs *proc.FS, n report.IPCNamespace, sel IPCSelection) (report.Liste
 	errs = append(errs, err)
 	if sel.One != "" {
 		errs = append(errs, one(&listed, sel, fs.Procfs()))
-	} else if fs.Procfs() {
+	} else if fs.Procfs() && sel.Posix {
 		listed.Mqueue, err = ipc.ReadMqueue()
 		errs = append(errs, err)
 	}

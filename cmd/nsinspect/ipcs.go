@@ -73,7 +73,8 @@ func queuesFlag(args []string) []string {
 
 // Run lists objects.
 func (c *ipcsCmd) Run(e *env, k *kong.Context) error {
-	sel := nsinspect.IPCSelection{Inode: c.NS, Container: c.Container, PID: c.PID, All: c.All}
+	sel := nsinspect.IPCSelection{Inode: c.NS, Container: c.Container, PID: c.PID, All: c.All,
+		Posix: e.Format != "table"} // the tables of ipcs(1) have none
 	if err := c.selectOne(&sel); err != nil {
 		return usageError(err)
 	}
