@@ -1,5 +1,7 @@
 package proc
 
+import "golang.org/x/sys/unix"
+
 // Credentials is what the kernel judges a process by, and nothing else of it.
 type Credentials struct {
 	PID          int
@@ -14,29 +16,37 @@ type Credentials struct {
 // that it reads takes a lock of the target. Of a process whose leader has exited
 // the credentials are the leader's last.
 func (fs *FS) Credentials(pid int) (*Credentials, error) {
-	p, err := fs.Process(pid)
+	r := fs.reader()
+	defer fs.release(r)
+	dir, err := openat(fs.live, fs.fd, r.name("", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
-		return nil, err
+		return nil, openError(pid, err)
 	}
-	defer p.Close()
+	defer closeFD(fs.live, dir)
 	c := &Credentials{PID: pid}
-	stat, err := p.Read("stat", statLimit)
-	if err != nil {
-		return nil, err
+	n, err := r.file(dir, pathStat, statLimit)
+	switch {
+	case fs.live && err == unix.ENOENT: // with hidepid=2 the directory opens, and nothing in it is there
+		return nil, &Error{PID: pid, Kind: Hidden, Err: err}
+	case err != nil:
+		return nil, newError(pid, "stat", err)
 	}
-	_, flags, ok := parseFlags(stat)
+	_, flags, ok := parseFlags(r.buf[:n])
 	if !ok {
-		return nil, p.fail("stat", &flaw{kind: BadData, text: "not in the kernel's format"})
+		return nil, newError(pid, "stat", errFormat)
 	}
 	c.KernelThread = flags&flagKernelThread != 0
-	if c.Status, err = p.status(); err != nil {
-		return nil, p.fail("status", err)
+	if n, err = r.file(dir, pathStatus, statusLimit); err != nil {
+		return nil, newError(pid, "status", err)
 	}
-	if c.Guard, err = p.guard(); err != nil {
-		return nil, p.fail("stat", err)
+	if c.Status, ok = parseStatus(r.buf[:n]); !ok {
+		return nil, newError(pid, "status", errFormat)
 	}
-	if c.UserNS, err = p.Namespace("user"); err != nil {
-		return nil, err
+	if c.Guard, err = fs.guard(r, dir); err != nil {
+		return nil, newError(pid, "stat", err)
+	}
+	if c.UserNS, err = readNamespace(fs.live, dir, pathUser, "user", r.link[:]); err != nil {
+		return nil, newError(pid, "ns/user", err)
 	}
 	return c, nil
 }

@@ -78,6 +78,9 @@ type flaw struct {
 func (f *flaw) Error() string { return f.text }
 func (f *flaw) Unwrap() error { return f.cause }
 
+// errFormat is for a file that a kernel would not write so.
+var errFormat = &flaw{kind: BadData, text: "not in the kernel's format"}
+
 // KindOf classifies an error of a read through an open process directory.
 func KindOf(err error) Kind {
 	var e *Error

@@ -28,7 +28,8 @@ type FS struct {
 	live      bool
 	library   procfs.FS
 	abandoned atomic.Int32 // reads that were given up on and have not returned yet
-	readers   sync.Pool    // of visits; a visit's buffers would be most of what it allocates
+	readers   sync.Pool    // of *reader
+	noLabels  atomic.Bool  // the kernel has said that no LSM has labels
 }
 
 // Open opens a /proc, or a directory that looks like one.

@@ -20,20 +20,40 @@ type Guard struct {
 // labelLimit is a page: what an LSM can put there (security_getprocattr).
 const labelLimit = 4096
 
-// guard reads the label and the owner. A kernel without an LSM that has labels
-// answers EINVAL, or has no such file.
+// guard reads the label and the owner of a process or thread.
 func (p *Process) guard() (*Guard, error) {
+	r := p.fs.reader()
+	defer p.fs.release(r)
+	return p.fs.guard(r, p.fd)
+}
+
+// guard reads them in an open directory. A kernel without an LSM that has labels answers EINVAL, of every
+// process (security/security.c, security_getprocattr), and is not asked again; or it has no such file.
+func (fs *FS) guard(r *reader, dir int) (*Guard, error) {
 	var st unix.Stat_t
-	if err := unix.Fstatat(p.fd, "stat", &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.Fstatat(dir, "stat", &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return nil, err
 	}
 	g := &Guard{OwnerUID: st.Uid, OwnerGID: st.Gid}
-	label, err := p.read("attr/current", labelLimit)
+	if fs.noLabels.Load() {
+		return g, nil
+	}
+	var label []byte
+	var err error
+	if fs.live {
+		var n int
+		n, err = r.file(dir, pathLabel, labelLimit)
+		label = r.buf[:n]
+	} else {
+		label, err = readBelow(dir, "attr/current", labelLimit)
+	}
 	switch {
 	case err == nil:
 		g.Label = string(bytes.TrimRight(label, "\x00\n"))
 	case KindOf(err) == Gone:
 		return nil, err
+	case fs.live && err == unix.EINVAL:
+		fs.noLabels.Store(true)
 	}
 	return g, nil
 }

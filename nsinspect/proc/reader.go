@@ -17,6 +17,11 @@ const (
 	pathCgroup = "cgroup\x00"
 	pathStat   = "stat\x00"
 	pathTask   = "task\x00"
+
+	// And of Credentials.
+	pathStatus = "status\x00"
+	pathUser   = "ns/user\x00"
+	pathLabel  = "attr/current\x00"
 )
 
 // cgroupLimit is far above what the kernel's own limits on depth and names in
@@ -35,6 +40,21 @@ type reader struct {
 
 func newReader(live bool) *reader {
 	return &reader{live: live, buf: make([]byte, 8192)}
+}
+
+// reader returns a reader with buffers that were used before, if there is one; they are
+// most of what a visit would allocate.
+func (fs *FS) reader() *reader {
+	if r, ok := fs.readers.Get().(*reader); ok {
+		return r
+	}
+	return newReader(fs.live)
+}
+
+// release gives a reader back. What it has read is no longer its caller's.
+func (fs *FS) release(r *reader) {
+	r.errs = nil
+	fs.readers.Put(r)
 }
 
 // name makes a path of a number. It is good until the next call.

@@ -405,3 +405,13 @@ func BenchmarkVisit(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkCredentials(b *testing.B) {
+	fs := open(b, "/proc")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := fs.Credentials(os.Getpid()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -26,13 +26,25 @@ func parseFlags(stat []byte) (state byte, flags uint64, ok bool) {
 		return 0, 0, false
 	}
 	// state ppid pgrp session tty_nr tpgid flags
-	fields := bytes.Fields(stat[i+1:])
-	if len(fields) < 7 || len(fields[0]) != 1 {
+	var last []byte
+	rest := stat[i+1:]
+	for field := range 7 {
+		rest = bytes.TrimLeft(rest, " ")
+		end := bytes.IndexAny(rest, " \n")
+		if end < 0 {
+			end = len(rest)
+		}
+		last, rest = rest[:end], rest[end:]
+		if field == 0 {
+			if len(last) != 1 {
+				return 0, 0, false
+			}
+			state = last[0]
+		}
+	}
+	flags, ok = parseDecimal(last)
+	if !ok && string(last) != "0" {
 		return 0, 0, false
 	}
-	flags, ok = parseDecimal(fields[6])
-	if !ok && string(fields[6]) != "0" {
-		return 0, 0, false
-	}
-	return fields[0][0], flags, true
+	return state, flags, true
 }

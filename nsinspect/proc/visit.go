@@ -189,14 +189,8 @@ func (fs *FS) visitCalm(pid int, want Want) (calm, error) {
 
 // detail reads the record, the cgroup's text and the stat file.
 func (p *Process) detail() (*Detail, error) {
-	r, ok := p.fs.readers.Get().(*reader)
-	if !ok {
-		r = newReader(p.fs.live)
-	}
-	defer func() {
-		r.errs = nil
-		p.fs.readers.Put(r)
-	}()
+	r := p.fs.reader()
+	defer p.fs.release(r)
 	rec, ok := r.process(p.fd, p.PID)
 	if !ok {
 		return nil, &Error{PID: p.PID, Kind: Gone, Err: unix.ESRCH}
@@ -232,7 +226,7 @@ func (p *Process) stat() (st procfs.ProcStat, err error) {
 		return st, parseError(err)
 	}
 	if len(st.State) != 1 || st.PPID < 0 {
-		return st, &flaw{kind: BadData, text: "not in the kernel's format"}
+		return st, errFormat
 	}
 	return st, nil
 }
@@ -299,7 +293,7 @@ func (p *Process) status() (*Status, error) {
 	}
 	s, ok := parseStatus(b)
 	if !ok {
-		return nil, &flaw{kind: BadData, text: "not in the kernel's format"}
+		return nil, errFormat
 	}
 	return s, nil
 }
@@ -313,7 +307,7 @@ func (p *Process) mountinfo() ([]Mount, error) {
 	}
 	m, ok := parseMountInfo(b)
 	if !ok {
-		return nil, &flaw{kind: BadData, text: "not in the kernel's format"}
+		return nil, errFormat
 	}
 	return m, nil
 }
