@@ -49,7 +49,7 @@ func TestScanOnlyReads(t *testing.T) {
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			calls := trace(t, l, bin, tt.args)
-			execs, opens := 0, 0
+			execs, opens, written := 0, 0, 0
 			for _, c := range calls {
 				switch {
 				case strings.HasPrefix(c.name, "exec"):
@@ -59,11 +59,17 @@ func TestScanOnlyReads(t *testing.T) {
 					}
 				case slices.Contains([]string{"open", "openat", "openat2"}, c.name):
 					opens++
-					if writes.MatchString(c.line) && !c.about(tt.write) {
+					if !writes.MatchString(c.line) {
+						break
+					}
+					if written++; !c.about(tt.write) || written > 1 {
 						t.Errorf("opens for writing: %s", c.line)
 					}
-				case c.name == "tgkill" && c.own():
-					// The Go runtime preempts its own threads with a signal.
+				case c.name == "tgkill" && strings.Contains(c.line, "tgkill("+calls[0].thread+", "):
+					// The Go runtime signals its own threads: to preempt them, and to have
+					// all of them make a system call.
+				case c.name == "syscall_0x1ce":
+					// mseal, which strace 6.1 does not know and then shows unasked.
 				case slices.Contains([]string{"rename", "renameat", "renameat2", "fchmod", "fchmodat", "ftruncate", "unlink", "unlinkat"}, c.name) && c.about(tt.write):
 				default:
 					t.Errorf("more than reading: %s", c.line)
@@ -97,14 +103,11 @@ var (
 type call struct{ thread, name, line string }
 
 // about tells whether a call is about the output file: itself, or a temporary
-// file beside it that becomes it.
+// file beside it with its name in its own. strace -y shows the directory also
+// where the call has only a descriptor of it.
 func (c call) about(file string) bool {
-	return file != "" && (strings.Contains(c.line, `"`+file+`"`) || strings.Contains(c.line, `"`+filepath.Dir(file)+`/.`) || strings.Contains(c.line, `"`+filepath.Dir(file)+`/`+filepath.Base(file)) ||
-		(c.name == "fchmod" || c.name == "ftruncate") && strings.Contains(c.line, filepath.Dir(file)))
+	return file != "" && strings.Contains(c.line, filepath.Dir(file)) && strings.Contains(c.line, filepath.Base(file))
 }
-
-// own tells whether a signal went to the caller's own thread group.
-func (c call) own() bool { return strings.Contains(c.line, "SIGURG") }
 
 // trace runs nsinspect below strace and returns the calls it made.
 func trace(t *testing.T, l *lab, bin string, args []string) []call {
