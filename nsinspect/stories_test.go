@@ -159,6 +159,11 @@ func TestStories(t *testing.T) {
 			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=shared+docker:bbbbbbbbbbbb pid=private",
 				"docker:bbbbbbbbbbbb outer=[docker:" + idA + "] init=101 pids=[101] ipc=shared+docker:aaaaaaaaaaaa pid=private", "info shared-ipc docker:aaaaaaaaaaaa"}},
 
+		{"a kernel thread that serves a virtual machine is in its container's cgroup (before Linux 6.4)", `
+100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
+101 ppid=2 comm=vhost-100 kthread=1 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private"}},
+
 		// The runtime from more than the path.
 		{"the shim tells that a pod is containerd's", `
 99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id ` + idC + ` -address /run/containerd/containerd.sock"

@@ -40,7 +40,7 @@ func (g *grouping) placeByState(s State) {
 	}
 	for i := range g.facts.Processes {
 		p := &g.facts.Processes[i]
-		if p.Zombie || g.of[p.PID] != nil {
+		if p.Zombie || p.isKernel() || g.of[p.PID] != nil {
 			continue
 		}
 		if p == init || g.descends(p, init) || p.Cgroup >= 0 && inside[p.Cgroup] {

@@ -49,7 +49,7 @@ func groupUp(f *Facts) *grouping {
 	g := &grouping{facts: f, byKey: map[string]*group{}, of: map[int]*group{}}
 	for i := range f.Processes {
 		p := &f.Processes[i]
-		if !p.Zombie {
+		if !p.Zombie && !p.isKernel() {
 			g.place(p, &f.identity(p).Identity)
 		}
 	}
@@ -58,7 +58,7 @@ func groupUp(f *Facts) *grouping {
 	g.moveMonitors()
 	for i := range f.Processes {
 		p := &f.Processes[i]
-		if !p.Zombie && p.Detail != nil && g.of[p.PID] == nil && f.apart(p) {
+		if !p.Zombie && p.Detail != nil && !p.isKernel() && g.of[p.PID] == nil && f.apart(p) {
 			g.placeByEngine(p)
 		}
 	}
@@ -68,6 +68,11 @@ func groupUp(f *Facts) *grouping {
 	g.groups = slices.DeleteFunc(g.groups, func(c *group) bool { return len(c.members) == 0 })
 	return g
 }
+
+// isKernel tells a kernel thread. One that serves a process, as vhost's did before
+// Linux 6.4, is in the cgroup of that process (drivers/vhost/vhost.c,
+// vhost_attach_cgroups), and in the host's namespaces; no process can look like one.
+func (p *Process) isKernel() bool { return p.Detail != nil && p.Detail.KernelThread }
 
 // place puts a process where its cgroup says it belongs.
 func (g *grouping) place(p *Process, id *cgroup.Identity) {

@@ -24,7 +24,7 @@ func (j *Judgement) sandboxes(g *grouping) {
 	boxes := map[box][]*Process{}
 	for i := range f.Processes {
 		p := &f.Processes[i]
-		if p.Zombie || p.Detail == nil || p.Detail.KernelThread || g.of[p.PID] != nil || j.members[p.PID].Role == RoleMonitor {
+		if p.Zombie || p.Detail == nil || p.isKernel() || g.of[p.PID] != nil || j.members[p.PID].Role == RoleMonitor {
 			continue
 		}
 		b := box{ipc: p.IPC, pid: p.PIDNS, root: f.ownRoot(p)}
