@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/procfs"
@@ -333,22 +334,44 @@ func (p *Process) root() (FileID, error) {
 	return FileID{Dev: uint64(st.Dev), Ino: st.Ino}, nil
 }
 
-// openRoot opens the root directory in a tree that is no procfs.
+// openRoot opens the root directory in a tree that is no procfs: the link must be relative, lead to a place of
+// the tree, and no component of that may be a link again. openat2(2) would do most of this in one call, and
+// cannot be allowed by a system call filter.
 func (p *Process) openRoot() (int, error) {
-	path := fmt.Sprintf("%d/%s", p.PID, p.file("root"))
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+	target, err := p.Link("root")
+	if err != nil {
+		return -1, err
 	}
-	for try := 0; ; try++ {
-		fd, err := unix.Openat2(p.fs.fd, path, &how)
-		// EAGAIN: anything at all on the system was renamed or mounted while ".." was resolved (openat2(2)).
-		if err == unix.EAGAIN && try < maxRaces || err == unix.EINTR && try < maxInterrupts {
-			continue
+	outside := &flaw{kind: BadData, text: "it leads out of the tree", cause: unix.EXDEV}
+	if strings.HasPrefix(target, "/") {
+		return -1, outside
+	}
+	// Where nothing is a link, ".." is the component before it.
+	at := strings.Split(strconv.Itoa(p.PID)+"/"+p.file("root"), "/")
+	at = at[:len(at)-1]
+	for component := range strings.SplitSeq(target, "/") {
+		switch component {
+		case "", ".":
+		case "..":
+			if len(at) == 0 {
+				return -1, outside
+			}
+			at = at[:len(at)-1]
+		default:
+			at = append(at, component)
 		}
-		return fd, notDirectory(err)
 	}
+	dir, err := openat(false, p.fs.fd, ".\x00", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return -1, err
+	}
+	for _, component := range at {
+		next, err := openat(false, dir, component+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		unix.Close(dir)
+		if err != nil {
+			return -1, notDirectory(err)
+		}
+		dir = next
+	}
+	return dir, nil
 }
-
-// maxRaces is how often a path is resolved anew when the kernel cannot tell whether it stayed below its directory.
-const maxRaces = 1000
