@@ -34,6 +34,7 @@ type cli struct {
 	Ipcs ipcsCmd `cmd:"" help:"Objects of an IPC namespace; of the host's as ipcs(1) prints them."`
 
 	Explain explainCmd `cmd:"" help:"Everything known about one container, process or namespace, and how it is known."`
+	Rules   rulesCmd   `cmd:"" help:"The rules, and the controls that they stand in for."`
 }
 
 // env is what a command works with.

@@ -110,6 +110,8 @@ func TestGolden(t *testing.T) {
 		{"explain-monitor.txt", 0, []string{"explain", "4300"}},
 		{"explain-sandbox.txt", 0, []string{"explain", "sandbox:4700"}},
 		{"explain-namespace.txt", 0, []string{"explain", "4026531839"}},
+		{"rules.txt", 0, []string{"rules"}},
+		{"rules.json", 0, []string{"rules", "-f", "json"}},
 		{"ps.txt", 0, []string{"ps"}},
 		{"ps-all.txt", 0, []string{"ps", "--all"}},
 		{"ps.json", 0, []string{"ps", "-f", "json"}},

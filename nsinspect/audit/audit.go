@@ -30,15 +30,10 @@ func AtLeast(severity, floor string) bool {
 	return slices.Index(all, severity) >= slices.Index(all, floor)
 }
 
-// Rule is one thing that nsinspect finds.
-type Rule struct {
-	ID          string
-	Severity    string
-	Title       string
-	Why         string // why it matters, for the list of rules
-	Remediation string
-	Controls    []report.Control
-	find        func(*report.Report) []hit
+// rule is one rule and how it fires.
+type rule struct {
+	report.Rule
+	find func(*report.Report) []hit
 }
 
 // hit is a rule that fired.
@@ -49,16 +44,25 @@ type hit struct {
 	evidence []report.Evidence
 }
 
+func rules() []rule { return slices.Concat(hostRules(), strayRules(), shareRules()) }
+
 // Rules lists every rule.
-func Rules() []Rule {
-	return slices.Concat(hostRules(), strayRules(), shareRules())
+func Rules() []report.Rule {
+	var all []report.Rule
+	for _, r := range rules() {
+		if r.Controls == nil {
+			r.Controls = []report.Control{}
+		}
+		all = append(all, r.Rule)
+	}
+	return all
 }
 
 // Findings applies every rule to the containers and sandboxes of a report: the
 // worst first, then by subject and rule.
 func Findings(r *report.Report) []report.Finding {
 	var out []report.Finding
-	for _, rule := range Rules() {
+	for _, rule := range rules() {
 		for _, h := range rule.find(r) {
 			out = append(out, report.Finding{
 				Rule: rule.ID, Severity: cmp.Or(h.severity, rule.Severity), Title: cmp.Or(h.title, rule.Title),
@@ -97,7 +101,7 @@ func (v view) not(b report.Baseline) string {
 	return "not " + namespace.Link(v.kind, v.baseline(b)) + ", the baseline"
 }
 
-func hostRules() []Rule {
+func hostRules() []rule {
 	ipc, pid := views()
 	find := func(v view, worse func(*report.Report, *report.Container) []report.Evidence) func(*report.Report) []hit {
 		return func(r *report.Report) (hits []hit) {
@@ -116,17 +120,17 @@ func hostRules() []Rule {
 			return hits
 		}
 	}
-	return []Rule{{
+	return []rule{{Rule: report.Rule{
 		ID: "host-ipc", Severity: Medium, Title: "shares the host's IPC namespace",
 		Why:         "Its processes see every SysV shared memory segment, semaphore set and message queue of the host and can use those whose permissions allow it.",
 		Remediation: "Run it without the host's IPC namespace (docker and podman: no --ipc=host; Compose: no ipc: host; Kubernetes: hostIPC: false). A program that only needs more shared memory wants --shm-size or an emptyDir with medium: Memory.",
-		Controls:    hostIPCControls(), find: find(ipc, writable),
-	}, {
+		Controls:    hostIPCControls(),
+	}, find: find(ipc, writable)}, {Rule: report.Rule{
 		ID: "host-pid", Severity: Medium, Title: "shares the host's PID namespace",
 		Why:         "Its processes see every process of the host, can signal those of the same user, and with more rights read their memory.",
 		Remediation: "Run it without the host's PID namespace (docker and podman: no --pid=host; Compose: no pid: host; Kubernetes: hostPID: false).",
-		Controls:    hostPIDControls(), find: find(pid, traceable),
-	}}
+		Controls:    hostPIDControls(),
+	}, find: find(pid, traceable)}}
 }
 
 // writable is the evidence that a container can write what is not its own: what
@@ -150,7 +154,7 @@ func traceable(_ *report.Report, c *report.Container) []report.Evidence {
 	}}
 }
 
-func strayRules() []Rule {
+func strayRules() []rule {
 	ipc, pid := views()
 	find := func(v view) func(*report.Report) []hit {
 		return func(r *report.Report) (hits []hit) {
@@ -178,9 +182,13 @@ func strayRules() []Rule {
 	}
 	why := "The container has a namespace of its own, and yet a process in it is in the host's: somebody entered, or something broke out."
 	fix := "Find out who started the process (nsinspect explain PID) and end it, or move it out of the container's cgroup if it belongs to the host."
-	return []Rule{
-		{ID: "stray-ipc", Severity: High, Title: "has a process in the host's IPC namespace that its init is not in", Why: why, Remediation: fix, Controls: hostIPCControls(), find: find(ipc)},
-		{ID: "stray-pid", Severity: High, Title: "has a process in the host's PID namespace that its init is not in", Why: why, Remediation: fix, Controls: hostPIDControls(), find: find(pid)},
+	return []rule{
+		{Rule: report.Rule{
+			ID: "stray-ipc", Severity: High, Title: "has a process in the host's IPC namespace that its init is not in", Why: why, Remediation: fix, Controls: hostIPCControls(),
+		}, find: find(ipc)},
+		{Rule: report.Rule{
+			ID: "stray-pid", Severity: High, Title: "has a process in the host's PID namespace that its init is not in", Why: why, Remediation: fix, Controls: hostPIDControls(),
+		}, find: find(pid)},
 	}
 }
 

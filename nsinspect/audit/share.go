@@ -7,29 +7,26 @@ import (
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
-func shareRules() []Rule {
+func shareRules() []rule {
 	ipc, pid := views()
-	return []Rule{{
+	return []rule{{Rule: report.Rule{
 		ID: "host-dev-shm", Severity: Medium, Title: "sees the host's /dev/shm while its IPC namespace is its own",
 		Why:         "/dev/shm is a file system and no part of the IPC namespace: POSIX shared memory and semaphores of the host can be opened through it as far as file permissions allow.",
 		Remediation: "Do not mount the host's /dev/shm (docker: no -v /dev/shm:/dev/shm; Kubernetes: no hostPath volume there); use --shm-size or an emptyDir with medium: Memory.",
-		Controls:    hostIPCControls(), find: findDevShm,
-	}, {
+		Controls:    hostIPCControls(),
+	}, find: findDevShm}, {Rule: report.Rule{
 		ID: "shared-ipc", Severity: Info, Title: "shares an IPC namespace with another container",
 		Why:         "Containers in one IPC namespace can use each other's objects. Inside one pod that is normal.",
 		Remediation: "Nothing, if they belong together; otherwise give each its own (docker: no --ipc=container:).",
-		find:        findShared(ipc),
-	}, {
+	}, find: findShared(ipc)}, {Rule: report.Rule{
 		ID: "shared-pid", Severity: Info, Title: "shares a PID namespace with another container",
 		Why:         "Containers in one PID namespace see and can signal each other's processes. Inside one pod it is a choice (shareProcessNamespace).",
 		Remediation: "Nothing, if they belong together; otherwise give each its own (docker: no --pid=container:).",
-		find:        findShared(pid),
-	}, {
+	}, find: findShared(pid)}, {Rule: report.Rule{
 		ID: "sandbox-host-ns", Severity: Info, Title: "has its own root directory and a namespace of the host's",
 		Why:         "Somebody put these processes in a box, and the box has a hole in it; or they are a container that no engine told of.",
 		Remediation: "Find out what it is (nsinspect explain PID). Many services are so by design.",
-		find:        findSandboxes,
-	}}
+	}, find: findSandboxes}}
 }
 
 func findDevShm(r *report.Report) (hits []hit) {

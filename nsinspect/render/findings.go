@@ -31,7 +31,6 @@ func (s Style) findings(w io.Writer, r *report.Report, v Verdict) {
 }
 
 func (s Style) finding(w io.Writer, r *report.Report, f report.Finding, v Verdict) {
-	severity := map[string]color{"critical": red, "high": red, "medium": yellow}[f.Severity]
 	controls := ""
 	if short := v.Short(f.Controls); short != "" {
 		controls = "  (" + short + ")"
@@ -40,7 +39,7 @@ func (s Style) finding(w io.Writer, r *report.Report, f report.Finding, v Verdic
 	if f.Waived != nil {
 		waived = "  waived: " + f.Waived.Reason
 	}
-	fmt.Fprintf(w, "%s  %s  %s  %s%s%s\n", s.paint(fmt.Sprintf("%-8s", f.Severity), severity), f.Rule,
+	fmt.Fprintf(w, "%s  %s  %s  %s%s%s\n", s.severity(f.Severity), f.Rule,
 		s.paint(subject(r, f.Subject), bold), f.Title, controls, waived)
 	for i, e := range f.Evidence {
 		if i == shownEvidence && !s.Verbose {
@@ -51,12 +50,22 @@ func (s Style) finding(w io.Writer, r *report.Report, f report.Finding, v Verdic
 	}
 	if s.Verbose {
 		for _, c := range f.Controls {
-			fmt.Fprintf(w, "          control: %s\n", strings.Join(slices.DeleteFunc([]string{c.Framework, c.Version, c.ID}, func(s string) bool { return s == "" }), " "))
+			fmt.Fprintf(w, "          control: %s\n", controlText(c))
 		}
 		if f.Remediation != "" {
 			fmt.Fprintf(w, "          to mend it: %s\n", f.Remediation)
 		}
 	}
+}
+
+// severity is a severity in its colour, as wide as the widest.
+func (s Style) severity(name string) string {
+	return s.paint(fmt.Sprintf("%-8s", name), map[string]color{"critical": red, "high": red, "medium": yellow}[name])
+}
+
+// controlText is a control in one line.
+func controlText(c report.Control) string {
+	return strings.Join(slices.DeleteFunc([]string{c.Framework, c.Version, c.ID}, func(s string) bool { return s == "" }), " ")
 }
 
 // subject is a container's short ref and its name, or the subject as it is.

@@ -212,6 +212,27 @@ type Finding struct {
 	Remediation string     `json:"remediation"`
 }
 
+// RulesSchema names the version of the contract for the list of rules.
+const RulesSchema = "nsinspect/rules/v1"
+
+// Rule is one thing that nsinspect finds, and what it stands in for. A finding
+// of it can be more severe than the rule.
+type Rule struct {
+	ID          string    `json:"id"`
+	Severity    string    `json:"severity"`
+	Title       string    `json:"title"`
+	Why         string    `json:"why"` // it matters
+	Remediation string    `json:"remediation"`
+	Controls    []Control `json:"controls"`
+}
+
+// Rules is the list of rules.
+type Rules struct {
+	Schema string `json:"schema"`
+	Tool   Tool   `json:"tool"`
+	Rules  []Rule `json:"rules"`
+}
+
 // Waiver says who accepted a finding and why.
 type Waiver struct {
 	Reason string `json:"reason"`
