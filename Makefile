@@ -11,7 +11,7 @@ FUZZTIME  ?= 60s
 
 # Static, and the same bytes from the same commit on every machine.
 export CGO_ENABLED := 0
-BUILDFLAGS := -trimpath -buildvcs=true -ldflags=-s\ -w
+BUILDFLAGS := -trimpath -buildvcs=auto -ldflags=-s\ -w
 # Only root can see every process; sudo is asked for where there is need.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
