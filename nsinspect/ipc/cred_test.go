@@ -236,3 +236,12 @@ func TestLimits(t *testing.T) {
 		t.Errorf("of three members: %q", got)
 	}
 }
+
+// caps makes a set of capability numbers.
+func caps(numbers ...int) Caps {
+	var c Caps
+	for _, n := range numbers {
+		c |= 1 << n
+	}
+	return c
+}

@@ -290,15 +290,6 @@ func insides(m IDMap, pool []uint32) []int {
 	return out
 }
 
-// caps makes a set of capability numbers.
-func caps(numbers ...int) Caps {
-	var c Caps
-	for _, n := range numbers {
-		c |= 1 << n
-	}
-	return c
-}
-
 // dockerCaps is what docker 20.10 leaves to a container.
 const dockerCaps Caps = 0xa80425fb
 
