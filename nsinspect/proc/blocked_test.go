@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,37 @@ func TestFailuresMidway(t *testing.T) {
 	}
 	if snap.Vanished != 2 {
 		t.Errorf("%d vanished, want 2", snap.Vanished)
+	}
+}
+
+// The threads of a dead leader may follow each other so fast that those that were listed are always gone. That
+// must never look like a zombie or like a process that has ended.
+func TestThreadsComeAndGo(t *testing.T) {
+	if apart(t, 0) {
+		return
+	}
+	dir := t.TempDir()
+	f := mountFuse(t, dir)
+	f.process(1)
+	f.process(7)
+	f.add("7/task/8/stat", unix.S_IFREG|0o644, "8 (x) S 0 1 1 0 -1 4194304")
+	for _, link := range []string{"7/ns/ipc", "7/ns/mnt", "7/task/8"} {
+		f.change(link, func(n *fuseNode) { n.ghost = true })
+	}
+	f.change("7/stat", func(n *fuseNode) { n.content = strings.Replace(n.content, ") S ", ") Z ", 1) })
+	fs := open(t, dir)
+	r, errs, ok := find(scan(t, fs), 7)
+	if !ok || r.Zombie || r.IPC != 0 || len(errs) != 1 || errs[0].File != "task" || errs[0].Kind != proc.Absent {
+		t.Errorf("%t, %+v, %v", ok, r, errs)
+	}
+	d, err := fs.Visit(context.Background(), 7, 0)
+	if err != nil || d.Zombie || len(d.Errors) != 1 || d.Errors[0].File != "task" {
+		t.Errorf("%v, %+v", err, d)
+	}
+	f.change("7/task/8", func(n *fuseNode) { n.ghost = false })
+	r, errs, ok = find(scan(t, fs), 7)
+	if !ok || r.Zombie || r.TID != 0 || len(errs) == 0 {
+		t.Errorf("a thread without anything in it: %t, %+v, %v", ok, r, errs)
 	}
 }
 

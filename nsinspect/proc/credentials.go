@@ -26,8 +26,8 @@ func (fs *FS) Credentials(pid int) (*Credentials, error) {
 	c := &Credentials{PID: pid}
 	n, err := r.file(dir, pathStat, statLimit)
 	switch {
-	case fs.live && err == unix.ENOENT: // with hidepid=2 the directory opens, and nothing in it is there
-		return nil, &Error{PID: pid, Kind: Hidden, Err: err}
+	case fs.live && err == unix.ENOENT:
+		return nil, fs.unseen(pid, dir)
 	case err != nil:
 		return nil, newError(pid, "stat", err)
 	}

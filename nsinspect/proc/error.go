@@ -81,6 +81,9 @@ func (f *flaw) Unwrap() error { return f.cause }
 // errFormat is for a file that a kernel would not write so.
 var errFormat = &flaw{kind: BadData, text: "not in the kernel's format"}
 
+// errThreads is for a process that may be alive in a thread, none of which stayed long enough.
+var errThreads = &flaw{kind: Absent, text: "its threads came and went"}
+
 // KindOf classifies an error of a read through an open process directory.
 func KindOf(err error) Kind {
 	var e *Error

@@ -31,6 +31,7 @@ type fuseNode struct {
 	children map[string]uint64
 
 	// What a read or readlink does beside answering with content.
+	ghost  bool       // is listed, and not there
 	hang   bool       // never answers
 	errno  unix.Errno // fails, a read after its first half
 	always bool       // fails at once
@@ -176,7 +177,7 @@ func (f *fuse) answer(op uint32, number uint64, in []byte) (body []byte, errno u
 	switch op {
 	case fuseLookup:
 		child, ok := n.children[strings.TrimRight(string(in), "\x00")]
-		if !ok {
+		if !ok || f.nodes[child].ghost {
 			return nil, unix.ENOENT, false
 		}
 		put(child, uint64(1), uint64(0), uint64(0), uint32(0), uint32(0))

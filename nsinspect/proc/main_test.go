@@ -49,6 +49,9 @@ func TestMain(m *testing.M) {
 			ready()
 		}()
 		unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+	case "storm":
+		fmt.Println("ready")
+		storm()
 	case "lock-memory":
 		if err := lockMemory(argument); err != nil {
 			fmt.Println(err)
@@ -198,7 +201,7 @@ func apart(t *testing.T, flags uintptr) (over bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, exe, "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), inside+"="+t.Name())

@@ -32,14 +32,21 @@ func (fs *FS) Process(pid int) (*Process, error) {
 	}
 	p := &Process{PID: pid, fs: fs, fd: fd}
 	p.refs.Store(1)
-	if fs.live {
-		// With hidepid=2 the directory opens, and nothing in it is there.
-		if err := unix.Faccessat(fd, "stat", unix.F_OK, 0); err == unix.ENOENT {
-			p.Close()
-			return nil, &Error{PID: pid, Kind: Hidden, Err: err}
-		}
+	if fs.live && unix.Faccessat(fd, "stat", unix.F_OK, 0) == unix.ENOENT {
+		e := fs.unseen(pid, fd)
+		p.Close()
+		return nil, e
 	}
 	return p, nil
+}
+
+// unseen is the error for a process whose directory opens, and seems to have nothing in it: with hidepid=2 it
+// never has for us; or else the process has ended just after the kernel had found it, and the next call says so.
+func (fs *FS) unseen(pid, dir int) *Error {
+	if err := unix.Faccessat(dir, "stat", unix.F_OK, 0); err == unix.ESRCH {
+		return &Error{PID: pid, Kind: Gone, Err: err}
+	}
+	return &Error{PID: pid, Kind: Hidden, Err: unix.ENOENT}
 }
 
 // openError classifies a failure to open /proc/PID: there, unlike in an open
@@ -72,11 +79,11 @@ func (p *Process) file(name string) string {
 	return fmt.Sprintf("task/%d/%s", p.TID, name)
 }
 
-// fail makes the *Error of a read. Through a thread's directory the kernel answers ENOENT, and not ESRCH,
-// when the thread is gone (proc_tid_base_inode_operations has no permission function).
+// fail makes the *Error of a read. The kernel answers ENOENT, and not ESRCH, through a thread's directory when the thread is
+// gone (proc_tid_base_inode_operations has no permission function), and also when a process ends during the call.
 func (p *Process) fail(name string, err error) error {
 	e := newError(p.PID, p.file(name), err)
-	if e.Kind == Absent && p.TID != 0 && p.Alive() != nil {
+	if e.Kind == Absent && p.Alive() != nil {
 		e.Kind = Gone
 	}
 	return e

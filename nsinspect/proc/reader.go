@@ -73,17 +73,13 @@ func (r *reader) fail(pid int, file string, err error) {
 func (r *reader) process(dir, pid int) (rec Record, ok bool) {
 	rec = Record{PID: pid, Cgroup: -1}
 	mark := len(r.errs)
-	var err error
-	rec.IPC, err = readNamespace(r.live, dir, pathIPC, "ipc", r.link[:])
-	switch {
-	case err == nil:
-		ok = r.rest(dir, "", &rec)
-	case errors.Is(err, unix.ESRCH):
-	case errors.Is(err, unix.ENOENT):
-		ok = r.leaderless(dir, err, &rec)
-	default:
-		r.fail(pid, "ns/ipc", err)
-		ok = r.rest(dir, "", &rec)
+	lost, ok := r.task(dir, "", &rec)
+	if ok && lost {
+		ok = r.leaderless(dir, mark, &rec)
+		// What still is not there may be so because it has ended now.
+		if ok && len(r.errs) > mark && r.live && unix.Faccessat(dir, "stat", unix.F_OK, 0) == unix.ESRCH {
+			ok = false
+		}
 	}
 	if !ok {
 		r.errs = r.errs[:mark]
@@ -91,17 +87,30 @@ func (r *reader) process(dir, pid int) (rec Record, ok bool) {
 	return rec, ok
 }
 
-// rest reads what comes after ns/ipc, of a process or a thread (prefix "task/TID/"), and reports
-// false when it has ended.
-func (r *reader) rest(dir int, prefix string, rec *Record) bool {
+// task reads a process or a thread (prefix "task/TID/"). ok: it has not ended. lost: something was not there,
+// which may be because the task is dead or dying, or has ended just after the kernel had found it (ESRCH comes from
+// proc_pid_permission, ENOENT from proc_pident_lookup right behind it).
+//
+// The cgroup comes first. A task that exits loses its namespaces before it is moved to the root of the cgroups of version 1
+// (kernel/exit.c, do_exit), so when the last link answers, all was read of a task that was alive.
+func (r *reader) task(dir int, prefix string, rec *Record) (lost, ok bool) {
+	ok = r.readCgroup(dir, prefix, rec)
+	lost = rec.Cgroup < 0
+	ok = ok &&
+		r.namespace(dir, prefix, pathPID, "pid", rec.PID, &rec.PIDNS, &lost) &&
+		r.namespace(dir, prefix, pathMnt, "mnt", rec.PID, &rec.Mnt, &lost) &&
+		r.namespace(dir, prefix, pathIPC, "ipc", rec.PID, &rec.IPC, &lost)
+	return lost, ok
+}
+
+// namespace reads one link, and reports false when the process has ended.
+func (r *reader) namespace(dir int, prefix, path, kind string, pid int, ino *uint64, lost *bool) bool {
 	var err error
-	if rec.PIDNS, err = readNamespace(r.live, dir, pathPID, "pid", r.link[:]); err != nil && !r.tolerate(rec.PID, prefix, "ns/pid", err) {
-		return false
+	if *ino, err = readNamespace(r.live, dir, path, kind, r.link[:]); err == nil {
+		return true
 	}
-	if rec.Mnt, err = readNamespace(r.live, dir, pathMnt, "mnt", r.link[:]); err != nil && !r.tolerate(rec.PID, prefix, "ns/mnt", err) {
-		return false
-	}
-	return r.readCgroup(dir, prefix, rec)
+	*lost = *lost || errors.Is(err, unix.ENOENT)
+	return r.tolerate(pid, prefix, path[:len(path)-1], err)
 }
 
 // tolerate records an error and reports true, unless it says that the process has ended.
@@ -116,6 +125,7 @@ func (r *reader) tolerate(pid int, prefix, file string, err error) bool {
 func (r *reader) readCgroup(dir int, prefix string, rec *Record) bool {
 	var err error
 	if r.cgroup, err = r.file(dir, pathCgroup, cgroupLimit); err != nil {
+		rec.Cgroup = -1
 		return r.tolerate(rec.PID, prefix, "cgroup", err)
 	}
 	rec.Cgroup = 0
@@ -142,24 +152,18 @@ func (r *reader) file(dir int, path string, limit int) (n int, err error) {
 // because those that were listed had gone when they were read.
 const maxLookThreads = 8
 
-// leaderless reads a process that has no ns/ipc. Usually it is a zombie. But a leader that has called pthread_exit
-// looks the same while its other threads go on in their namespaces; then the first thread that answers speaks for the process.
-func (r *reader) leaderless(dir int, missing error, rec *Record) bool {
-	n, err := r.file(dir, pathStat, cgroupLimit)
+// leaderless reads a process that has lost its namespaces. Usually it is a zombie. But a leader that has called
+// pthread_exit looks the same while its other threads go on in their namespaces; then the first thread that answers speaks for the process.
+// What was read of it before, with errors from mark on, stands only if it is alive.
+func (r *reader) leaderless(dir, mark int, rec *Record) bool {
+	dead, err := r.dead(dir)
 	if errors.Is(err, unix.ESRCH) {
 		return false
 	}
-	dead := false
-	if err == nil {
-		dead, _ = parseLiveness(r.buf[:n])
+	if !dead { // a kernel without such namespaces, or a tree with a hole in it
+		return rec.Cgroup < 0 || r.readCgroup(dir, "", rec)
 	}
-	if !dead {
-		// A kernel without IPC namespaces, or a tree with a hole in it.
-		r.fail(rec.PID, "ns/ipc", missing)
-		return r.rest(dir, "", rec)
-	}
-
-	mark := len(r.errs)
+	*rec = Record{PID: rec.PID, Cgroup: -1}
 	for range maxLookThreads {
 		r.errs = r.errs[:mark]
 		found, moving, alive := r.threads(dir, rec)
@@ -178,16 +182,28 @@ func (r *reader) leaderless(dir int, missing error, rec *Record) bool {
 		break
 	}
 	if !rec.Zombie && len(r.errs) == mark {
-		r.fail(rec.PID, "task", &flaw{kind: Absent, text: "its threads came and went", cause: missing})
+		r.fail(rec.PID, "task", errThreads)
 	}
 	// What is left of the leader.
-	if rec.PIDNS, err = readNamespace(r.live, dir, pathPID, "pid", r.link[:]); err != nil {
-		rec.PIDNS = 0
-		if !errors.Is(err, unix.ENOENT) && !r.tolerate(rec.PID, "", "ns/pid", err) {
-			return false
-		}
+	var lost bool
+	errs := len(r.errs)
+	if !r.namespace(dir, "", pathPID, "pid", rec.PID, &rec.PIDNS, &lost) {
+		return false
+	}
+	if lost {
+		r.errs = r.errs[:errs]
 	}
 	return r.readCgroup(dir, "", rec)
+}
+
+// dead tells whether a task is dead or dying. Where its stat file cannot be read it is not known to be.
+func (r *reader) dead(dir int) (bool, error) {
+	n, err := r.file(dir, pathStat, statLimit)
+	if err != nil {
+		return false, err
+	}
+	dead, _ := parseLiveness(r.buf[:n])
+	return dead, nil
 }
 
 // threads looks for a thread that has namespaces, and reads it. found: rec is filled in. moving: a thread was listed
@@ -232,39 +248,29 @@ func (r *reader) threads(dir int, rec *Record) (found, moving, alive bool) {
 	return false, moving, true
 }
 
-// thread reads one thread. got: it has namespaces. gone: it is no longer there.
+// thread reads one thread. got: it has namespaces. gone: it is no longer there. A directory whose thread is
+// gone says ENOENT, and not ESRCH (proc_tid_base_inode_operations has no permission function).
 func (r *reader) thread(dir int, prefix string, rec *Record) (got, gone bool) {
-	ipc, err := readNamespace(r.live, dir, pathIPC, "ipc", r.link[:])
-	if err == nil {
-		rec.IPC = ipc
-		mark := len(r.errs)
-		if r.rest(dir, prefix, rec) && r.threadLives(dir) {
+	mark := len(r.errs)
+	lost, ok := r.task(dir, prefix, rec)
+	if ok && !lost {
+		return true, false
+	}
+	dead, gone := false, !ok
+	if ok {
+		var err error
+		dead, err = r.dead(dir)
+		gone = err != nil
+	}
+	if !dead && !gone && rec.IPC != 0 { // alive, with a hole in it
+		if rec.Cgroup < 0 || r.readCgroup(dir, prefix, rec) {
 			return true, false
 		}
-		// It ended in the middle: nothing of it counts.
+		gone = true
+	}
+	if dead || gone {
 		r.errs = r.errs[:mark]
-		rec.IPC, rec.PIDNS, rec.Mnt, rec.Cgroup = 0, 0, 0, -1
-		return false, true
 	}
-	if errors.Is(err, unix.ESRCH) {
-		return false, true
-	}
-	if !errors.Is(err, unix.ENOENT) {
-		r.fail(rec.PID, prefix+"ns/ipc", err)
-		return false, false
-	}
-	n, err := r.file(dir, pathStat, cgroupLimit)
-	if err != nil {
-		return false, true
-	}
-	if dead, ok := parseLiveness(r.buf[:n]); !ok || !dead {
-		r.fail(rec.PID, prefix+"ns/ipc", unix.ENOENT)
-	}
-	return false, false
-}
-
-// threadLives tells whether a thread's directory still answers. The kernel says ENOENT, not ESRCH,
-// in the directory of a thread that is gone.
-func (r *reader) threadLives(dir int) bool {
-	return !r.live || unix.Faccessat(dir, "stat", unix.F_OK, 0) == nil
+	*rec = Record{PID: rec.PID, Cgroup: -1}
+	return false, gone
 }

@@ -16,6 +16,6 @@ type Record struct {
 type Snapshot struct {
 	Records  []Record // by PID
 	Cgroups  []string // the distinct contents of /proc/PID/cgroup
-	Errors   []*Error // by PID; without those of processes that vanished. PID 0: there may be processes that were not listed
+	Errors   []*Error // by PID and file; without those of processes that vanished. PID 0: there may be processes that were not listed
 	Vanished int      // processes that ended while they were read
 }

@@ -210,6 +210,8 @@ func merge(workers []*worker) *Snapshot {
 		}
 	}
 	slices.SortFunc(snap.Records, func(a, b Record) int { return cmp.Compare(a.PID, b.PID) })
-	slices.SortStableFunc(snap.Errors, func(a, b *Error) int { return cmp.Compare(a.PID, b.PID) })
+	slices.SortStableFunc(snap.Errors, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.File, b.File))
+	})
 	return snap
 }

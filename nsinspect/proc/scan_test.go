@@ -153,12 +153,12 @@ func TestScanHostileTree(t *testing.T) {
 		{
 			story:  "no ns at all",
 			change: func(dir string) error { return os.RemoveAll(dir + "/ns") },
-			want:   proc.Record{PID: pid}, gaps: []gap{{"ns/ipc", proc.Absent}, {"ns/pid", proc.Absent}, {"ns/mnt", proc.Absent}},
+			want:   proc.Record{PID: pid}, gaps: []gap{{"ns/ipc", proc.Absent}, {"ns/mnt", proc.Absent}, {"ns/pid", proc.Absent}},
 		},
 		{
 			story:  "ns is a file",
 			change: func(dir string) error { return replace(dir+"/ns", "x") },
-			want:   proc.Record{PID: pid}, gaps: []gap{{"ns/ipc", proc.BadData}, {"ns/pid", proc.BadData}, {"ns/mnt", proc.BadData}},
+			want:   proc.Record{PID: pid}, gaps: []gap{{"ns/ipc", proc.BadData}, {"ns/mnt", proc.BadData}, {"ns/pid", proc.BadData}},
 		},
 		{
 			story:  "ns/ipc is a file",
@@ -324,9 +324,9 @@ func TestScanLeaderGoneThreadsLeft(t *testing.T) {
 10/12 state=S ipc=55 mnt=56 cgroup=0::/box
 10/13 state=S ipc=66 mnt=66
 20 state=Z ipc=- mnt=- cgroup=0::/
-20/21 ipc=7 mnt=8
+20/21 state=S ipc=7 mnt=8
 30 state=Z ipc=- mnt=-
-30/31 state=S
+30/31 state=S mnt=9
 `)
 	for _, damage := range []func() error{
 		func() error { return os.Remove(dir + "/20/task/21/cgroup") },
@@ -343,7 +343,7 @@ func TestScanLeaderGoneThreadsLeft(t *testing.T) {
 	}
 	r, errs, _ = find(s, 20)
 	if r.TID != 21 || r.IPC != 7 || r.PIDNS != 0 || r.Cgroup != -1 || r.Zombie || len(errs) != 2 ||
-		errs[0].File != "task/21/ns/pid" || errs[1].File != "task/21/cgroup" {
+		errs[0].File != "task/21/cgroup" || errs[1].File != "task/21/ns/pid" {
 		t.Errorf("a thread with gaps: %+v, %v", r, errs)
 	}
 	r, errs, _ = find(s, 30)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,9 @@ type Detail struct {
 	UserNS    uint64   // inode of ns/user; 0 unless wanted and read
 	MountInfo []Mount
 
-	Errors []*Error // what of it could not be read, in the order of their files
+	// Errors is what of it could not be read, in the order of their files. That a
+	// zombie, or a process that is dying, has no root, mounts and memory left is none.
+	Errors []*Error
 }
 
 // Limits of files, in bytes.
@@ -84,8 +87,41 @@ type calm struct {
 }
 
 func (fs *FS) visit(ctx context.Context, pid int, want Want) (*Detail, error) {
+	for range maxDying {
+		if d, again, err := fs.visitOnce(ctx, pid, want); !again {
+			return d, err
+		}
+	}
+	// It is dying, and takes its time; or the threads of a dead leader follow each other so fast that none can be read,
+	// which must not look as if the process had gone.
+	d, again, err := fs.visitOnce(ctx, pid, want)
+	if again && d == nil {
+		return nil, &Error{PID: pid, File: "task", Kind: Absent, Err: errThreads}
+	}
+	if again {
+		d.Errors = slices.DeleteFunc(d.Errors, lostInDeath)
+	}
+	return d, err
+}
+
+// lostInDeath tells whether an error is that a dying task has no root, no working directory and no mounts (EINVAL:
+// fs/proc_namespace.c, mounts_open_common) any more. That its namespaces could not be read is never explained so.
+func lostInDeath(e *Error) bool {
+	switch path.Base(e.File) {
+	case "root", "cwd", "mountinfo":
+		return e.Kind == Absent || errors.Is(e, unix.EINVAL)
+	}
+	return false
+}
+
+// maxDying is how often a visit begins anew because what it was reading of has died: the process or, if its
+// leader had exited before, the thread that spoke for it.
+const maxDying = 8
+
+// visitOnce reads one process. again: it has died meanwhile, which explains what could not be read.
+func (fs *FS) visitOnce(ctx context.Context, pid int, want Want) (_ *Detail, again bool, _ error) {
 	if err := fs.crowded(); err != nil {
-		return nil, newError(pid, "", err)
+		return nil, false, newError(pid, "", err)
 	}
 	c, err := within(ctx, fs, func() (calm, error) { return fs.visitCalm(pid, want) },
 		func(c calm) { c.view.Close() })
@@ -94,7 +130,7 @@ func (fs *FS) visit(ctx context.Context, pid int, want Want) (*Detail, error) {
 		if !errors.As(err, &e) {
 			e = newError(pid, "", err)
 		}
-		return nil, e
+		return nil, false, e
 	}
 	d, view := c.detail, c.view
 	defer view.Close()
@@ -122,15 +158,17 @@ func (fs *FS) visit(ctx context.Context, pid int, want Want) (*Detail, error) {
 
 	// The end of the bracket: the descriptor still answers, so the number was the process's own throughout.
 	if err := view.Alive(); err != nil {
-		return nil, err
+		return nil, d.TID != 0, err
 	}
 	for _, e := range d.Errors {
 		if e.Kind == Gone {
-			return nil, e
+			return nil, d.TID != 0, e
 		}
 	}
 	slices.SortStableFunc(d.Errors, func(a, b *Error) int { return strings.Compare(a.File, b.File) })
-	return d, nil
+	// A task that dies has no root, no mounts and an empty command line. That is not to be taken for an answer.
+	suspect := len(d.Errors) > 0 || want&WantCmdline != 0 && len(d.Cmdline) == 0 && !d.KernelThread
+	return d, suspect && !d.Zombie && view.dead(), nil
 }
 
 // ask starts one read that can block, and returns the function that waits for it and sets the result.
@@ -211,6 +249,14 @@ func (p *Process) detail() (*Detail, error) {
 	d.State = st.State[0]
 	d.KernelThread = st.Flags&flagKernelThread != 0
 	return d, nil
+}
+
+// dead tells whether the process or thread is dead or dying.
+func (p *Process) dead() bool {
+	r := p.fs.reader()
+	defer p.fs.release(r)
+	dead, err := r.dead(p.fd)
+	return dead || err != nil && p.Alive() != nil
 }
 
 // stat calls the library, which opens the file by its path: only inside the bracket of a visit.
