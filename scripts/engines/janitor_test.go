@@ -23,8 +23,8 @@ import (
 // or a signal. Nothing is ever ended by name.
 const labVariable = "NSINSPECT_ENGINES_LAB"
 
-// keyBase marks the SysV objects that these tests make.
-const keyBase = 0x4e530000
+// keyOf is the nth key of the SysV objects that the tests below a janitor make.
+func keyOf(janitor, n int) int { return 0x40000000 | janitor&0xfffff<<8 | n }
 
 func TestMain(m *testing.M) {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), boundedRuntime) {
@@ -124,7 +124,7 @@ func leftovers(lab string) []string {
 		for _, m := range mountsBelow(lab) {
 			left = append(left, "mount "+m)
 		}
-		for _, o := range ourObjects() {
+		for _, o := range ourObjects(os.Getpid()) {
 			left = append(left, fmt.Sprintf("%s %d", o.kind, o.id))
 		}
 		if len(left) == 0 || time.Now().After(deadline) {
@@ -159,7 +159,7 @@ func clean(lab string, before map[string]bool) {
 			break
 		}
 	}
-	for _, o := range ourObjects() {
+	for _, o := range ourObjects(os.Getpid()) {
 		o.remove()
 	}
 	removeStates(lab)
@@ -266,7 +266,7 @@ type object struct {
 }
 
 // ourObjects lists the objects of this IPC namespace with our keys.
-func ourObjects() []object {
+func ourObjects(janitor int) []object {
 	var ours []object
 	for _, kind := range []string{"shm", "sem", "msg"} {
 		data, _ := os.ReadFile("/proc/sysvipc/" + kind)
@@ -276,7 +276,7 @@ func ourObjects() []object {
 				continue
 			}
 			key, err := strconv.ParseInt(f[0], 10, 64)
-			if err != nil || key&^0xffff != keyBase {
+			if err != nil || int(key)&^0xff != keyOf(janitor, 0) {
 				continue
 			}
 			if id, err := strconv.Atoi(f[1]); err == nil {

@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"os"
 	"slices"
 	"testing"
 
@@ -9,7 +10,10 @@ import (
 )
 
 // objects are one SysV object of each kind on the host.
-type objects struct{ shm, sem, msg int }
+type objects struct {
+	shm, sem, msg int
+	key           int // of the first; the others follow
+}
 
 const (
 	shmSize = 3 << 20
@@ -29,10 +33,12 @@ func (l *lab) makeObjects() objects {
 		return int(id)
 	}
 	const flags = unix.IPC_CREAT | unix.IPC_EXCL | 0o640
+	key := keyOf(os.Getppid(), 1)
 	return objects{
-		shm: get("shm", unix.SYS_SHMGET, keyBase+1, shmSize, flags),
-		sem: get("sem", unix.SYS_SEMGET, keyBase+2, semNum, flags),
-		msg: get("msg", unix.SYS_MSGGET, keyBase+3, flags, 0),
+		key: key,
+		shm: get("shm", unix.SYS_SHMGET, uintptr(key), shmSize, flags),
+		sem: get("sem", unix.SYS_SEMGET, uintptr(key+1), semNum, flags),
+		msg: get("msg", unix.SYS_MSGGET, uintptr(key+2), flags, 0),
 	}
 }
 
@@ -49,17 +55,17 @@ func checkObjects(t *testing.T, r *report.Report, want objects, all []truth) {
 		t.Errorf("the host's IPC namespace could not be listed: %s", ns.Error)
 	}
 	if !slices.ContainsFunc(ns.Shm, func(o report.Shm) bool {
-		return o.ID == int64(want.shm) && o.Key == keyBase+1 && o.Size == shmSize && o.Perms == "0640" && o.UID == 0
+		return o.ID == int64(want.shm) && o.Key == uint32(want.key) && o.Size == shmSize && o.Perms == "0640" && o.UID == 0
 	}) {
 		t.Errorf("shm %d is not in %+v", want.shm, ns.Shm)
 	}
 	if !slices.ContainsFunc(ns.Sem, func(o report.Sem) bool {
-		return o.ID == int64(want.sem) && o.Key == keyBase+2 && o.NSems == semNum && o.Perms == "0640"
+		return o.ID == int64(want.sem) && o.Key == uint32(want.key+1) && o.NSems == semNum && o.Perms == "0640"
 	}) {
 		t.Errorf("sem %d is not in %+v", want.sem, ns.Sem)
 	}
 	if !slices.ContainsFunc(ns.Msg, func(o report.Msg) bool {
-		return o.ID == int64(want.msg) && o.Key == keyBase+3 && o.Perms == "0640"
+		return o.ID == int64(want.msg) && o.Key == uint32(want.key+2) && o.Perms == "0640"
 	}) {
 		t.Errorf("msg %d is not in %+v", want.msg, ns.Msg)
 	}
