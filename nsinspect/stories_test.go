@@ -152,6 +152,61 @@ func TestStories(t *testing.T) {
 				"docker:aaaaaaaaaaaa@/user.slice/user-1000.slice/user@1000.service/docker-" + idA + ".scope init=101 pids=[101] ipc=private pid=private",
 				"medium host-ipc docker:aaaaaaaaaaaa"}},
 
+		{"the parent of a container's cgroup has the name of a virtual machine monitor (docker run --cgroup-parent=firecracker)", `
+99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace moby -id ` + idA + ` -address /x"
+100 ppid=99 pid=8 mnt=9 root=image cgroup=0::/firecracker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] monitors=[99] ipc=host pid=private exposed", "medium host-ipc docker:aaaaaaaaaaaa"}},
+		{"Firecracker's jailer gives the monitor a root directory of its own", "100 comm=firecracker mnt=9 root=jail cgroup=0::/firecracker/foo",
+			[]string{"firecracker:foo init=100 pids=[100] ipc=vm pid=vm"}},
+		{"a user names a cgroup of his own firecracker", "100 pid=8 mnt=9 root=image uid=1000 cgroup=0::/user.slice/user-1000.slice/user@1000.service/firecracker/foo",
+			[]string{"unknown:foo init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc unknown:foo"}},
+		{"a user starts his container below something called Kata's shim", `
+99 comm=containerd-shim cmdline="containerd-shim-kata-v2 -namespace k8s.io -id ` + idB + ` -address /x" uid=1000
+100 ppid=99 pid=8 mnt=9 root=image uid=1000 cgroup=0::/user.slice/user-1000.slice/user@1000.service/user.slice/crun-web.scope`,
+			[]string{"crun:web init=100 pids=[100] monitors=[99] ipc=host pid=private exposed", "medium host-ipc crun:web"}},
+		{"Kata's shim and file server are in its overhead, the latter in a box", `
+99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-kata-v2 -namespace k8s.io -id ` + idA + ` -address /x" cgroup=0::/kata_overhead/` + idA + `
+100 ppid=99 comm=qemu cgroup=0::/kubepods/burstable/kata_` + idA + `
+101 ppid=99 comm=virtiofsd mnt=9 pid=8 root=empty cgroup=0::/kata_overhead/` + idA,
+			[]string{"kata:aaaaaaaaaaaa init=100 pids=[100 101] monitors=[99] ipc=vm pid=vm"}},
+		{"a payload in a monitor's cgroup", `
+90 comm=conmon mnt=55 cgroup=0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-` + idA + `.scope
+91 ppid=90 ipc=7 pid=8 mnt=9 root=image cgroup=0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-` + idA + `.scope
+100 pid=18 mnt=19 root=other cgroup=0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-` + idA + `.scope`,
+			[]string{"podman:aaaaaaaaaaaa init=91 pids=[91] monitors=[90] ipc=private pid=private",
+				"podman:aaaaaaaaaaaa@/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-" + idA + ".scope init=100 pids=[100] ipc=host pid=private exposed",
+				"medium host-ipc podman:aaaaaaaaaaaa@/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-" + idA + ".scope"}},
+		{"the monitor of LXD, which is a snap, has the snap's root directory", `
+98 comm=lxd mnt=50 root=snap cgroup=0::/system.slice/snap.lxd.daemon.service
+99 ppid=98 mnt=50 root=snap comm=lxd cgroup=0::/lxc.monitor.web
+100 ppid=99 ipc=7 pid=8 mnt=9 root=image cgroup=0::/lxc.payload.web
+-- 99/cmdline --
+[lxc monitor] /var/snap/lxd/common/lxd/containers web`,
+			[]string{"lxc:web init=100 pids=[100] monitors=[99] ipc=private pid=private",
+				"sandbox 98 snap.lxd.daemon.service root=own ipc=host pid=host", "info sandbox-host-ns sandbox:98"}},
+		{"a user calls himself the monitor of somebody's container", `
+90 comm=conmon cmdline="conmon --api-version 1 -c ` + idA + ` -b /x" uid=1000 cgroup=0::/user.slice/user-1000.slice/session-1.scope
+91 ppid=90 mnt=19 uid=1000 start=5 cgroup=0::/user.slice/user-1000.slice/session-1.scope
+100 ipc=7 pid=8 mnt=9 cgroup=0::/machine.slice/libpod-` + idA + `.scope`,
+			[]string{"podman:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private",
+				"podman:aaaaaaaaaaaa#2 init=91 pids=[91] monitors=[90] ipc=host pid=host exposed",
+				"medium host-ipc podman:aaaaaaaaaaaa#2", "medium host-pid podman:aaaaaaaaaaaa#2"}},
+		{"a payload that no cgroup tells of calls itself an engine's", `
+98 comm=conmon cmdline="conmon --api-version 1 -c ` + idA + ` -b /x"
+100 ppid=98 ipc=7 pid=8 mnt=9 root=image comm=conmon cmdline="conmon --api-version 1 -c ` + idB + ` -b /y"
+101 ppid=100 pid=8 mnt=19 root=image`,
+			[]string{"podman:aaaaaaaaaaaa init=100 pids=[100 101] monitors=[98] ipc=private!101 pid=private exposed", "high stray-ipc podman:aaaaaaaaaaaa"}},
+		{"engines that are each other's parents", `
+98 ppid=99 comm=conmon cmdline="conmon --api-version 1 -c ` + idA + ` -b /x"
+99 ppid=98 comm=conmon cmdline="conmon --api-version 1 -c ` + idB + ` -b /x"
+100 ppid=99 pid=8 mnt=9`,
+			[]string{"podman:aaaaaaaaaaaa init=100 pids=[100] monitors=[98] ipc=host pid=private exposed", "medium host-ipc podman:aaaaaaaaaaaa"}},
+		{"the init of a container has left for the host's mounts, calls itself conmon, and has a child in a box", `
+90 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace moby -id ` + idA + ` -address /x"
+100 ppid=90 start=10 comm=conmon cmdline="conmon -c ` + idA + ` -b /x" cgroup=0::/docker/` + idA + `
+101 ppid=100 start=20 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100 101] monitors=[90] ipc=host pid=host exposed", "medium host-ipc docker:aaaaaaaaaaaa", "medium host-pid docker:aaaaaaaaaaaa"}},
+
 		// Nesting.
 		{"docker in docker", `
 100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `
@@ -191,6 +246,28 @@ func TestStories(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(s.want, "\n\t"))
 			}
 		})
+	}
+}
+
+// TestBaselineOfInodes compares with two numbers, which do not say whose mounts are
+// the host's: a container must not be lost for that, nor a daemon taken for one.
+func TestBaselineOfInodes(t *testing.T) {
+	tree := proctest.Build(t, base+`
+100 mnt=9 cgroup=0::/team/a/`+idA+`
+101 cgroup=0::/team/a/`+idB)
+	for baseline, want := range map[string][]string{
+		"4026531839,4026531836": {"unknown:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=host exposed", "medium host-ipc unknown:aaaaaaaaaaaa", "medium host-pid unknown:aaaaaaaaaaaa"},
+		"7,8": {"unknown:aaaaaaaaaaaa init=100 pids=[100] ipc=shared+unknown:bbbbbbbbbbbb pid=shared+unknown:bbbbbbbbbbbb",
+			"unknown:bbbbbbbbbbbb init=101 pids=[101] ipc=shared+unknown:aaaaaaaaaaaa pid=shared+unknown:aaaaaaaaaaaa"},
+	} {
+		r, err := nsinspect.Inspect(context.Background(), nsinspect.Source{Proc: tree, AnyTree: true}, nsinspect.Options{Baseline: baseline})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(lines(r), func(l string) bool { return strings.HasPrefix(l, "sandbox") || strings.HasPrefix(l, "info") })
+		if !slices.Equal(got, want) {
+			t.Errorf("--baseline %s\ngot\n\t%s\nwant\n\t%s", baseline, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		}
 	}
 }
 

@@ -147,8 +147,11 @@ func (f *Facts) Wanted() []Visit {
 			want(p, proc.WantRoot)
 		case id.Role != cgroup.RoleNone || len(id.Outer) > 0:
 			want(p, 0)
-			if !f.apart(p) {
+			switch {
+			case !f.apart(p):
 				want(p, proc.WantCmdline) // an engine's helper, or a runtime that has not joined
+			case id.Role == cgroup.RoleMonitor:
+				want(p, proc.WantCmdline|proc.WantRoot) // a helper is not apart, but for a rootless engine's
 			}
 		case f.apart(p):
 			want(p, proc.WantRoot)
@@ -164,7 +167,7 @@ func (f *Facts) Wanted() []Visit {
 			if p == nil {
 				break
 			}
-			want(p, proc.WantCmdline)
+			want(p, proc.WantCmdline|proc.WantStatus)
 			if p.Detail == nil || p.Asked&proc.WantCmdline == 0 {
 				break
 			}

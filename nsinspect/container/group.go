@@ -27,6 +27,7 @@ type group struct {
 	ref      cgroup.Ref
 	outer    []cgroup.Ref
 	weak     bool // only the shape of a cgroup speaks for it
+	claimed  bool // only a process that is not root's speaks for it
 	vmm      bool
 	members  []*Process
 	monitors []*Process
@@ -35,18 +36,20 @@ type group struct {
 
 // grouping is the membership of every process.
 type grouping struct {
-	facts  *Facts
-	groups []*group
-	byKey  map[string]*group
-	of     map[int]*group // by PID, members only
+	facts    *Facts
+	groups   []*group
+	byKey    map[string]*group
+	byEngine map[engineKey]*group // that have no cgroup
+	of       map[int]*group       // by PID, members only
 
 	monitors []*Process // that a cgroup path tells
+	doubtful []*Process // those of them that do not look like one
 }
 
 // groupUp puts the processes into containers: by cgroup, then by the engine
 // process that is the parent of what has no cgroup of its own.
 func groupUp(f *Facts) *grouping {
-	g := &grouping{facts: f, byKey: map[string]*group{}, of: map[int]*group{}}
+	g := &grouping{facts: f, byKey: map[string]*group{}, byEngine: map[engineKey]*group{}, of: map[int]*group{}}
 	for i := range f.Processes {
 		p := &f.Processes[i]
 		if !p.Zombie && !p.isKernel() {
@@ -62,6 +65,8 @@ func groupUp(f *Facts) *grouping {
 			g.placeByEngine(p)
 		}
 	}
+	g.placeDoubtful()
+	g.judgeMachines()
 	for _, s := range f.States {
 		g.placeByState(s)
 	}
@@ -96,13 +101,39 @@ func (g *grouping) place(p *Process, id *cgroup.Identity) {
 	}
 }
 
-// attachMonitors gives the monitors to the containers that they name.
+// attachMonitors gives the monitors to the containers that they name. One that
+// has left the host's namespaces or root directory may be a payload under a
+// monitor's name, unless it is the parent of one: the LXD of a snap is so.
 func (g *grouping) attachMonitors() {
 	for _, p := range g.monitors {
 		ref := g.facts.identity(p).Ref
+		b := &g.facts.Baseline
+		if (p.IPC != 0 && !b.IsIPC(p.IPC) || p.PIDNS != 0 && !b.IsPID(p.PIDNS) || g.facts.OwnRoot(p)) &&
+			!slices.ContainsFunc(g.groups, func(c *group) bool {
+				return c.ref.ID == ref.ID && slices.ContainsFunc(c.members, func(m *Process) bool { return g.engineAbove(m) == p })
+			}) {
+			g.doubtful = append(g.doubtful, p)
+			continue
+		}
 		if c := g.named(ref.ID); c != nil && ref.Runtime == c.ref.Runtime {
 			c.monitors = append(c.monitors, p)
 		}
+	}
+}
+
+// placeDoubtful makes containers of what only has a monitor's cgroup.
+func (g *grouping) placeDoubtful() {
+	for _, p := range g.doubtful {
+		id := &g.facts.identity(p).Identity
+		if g.of[p.PID] != nil || id.Ref.ID == "" || p.engine != nil && p.engine.ID == id.Ref.ID {
+			continue
+		}
+		c := g.group(id.Ref, nil)
+		if len(c.evidence) == 0 {
+			c.evidence = append(c.evidence, report.Evidence{What: where(p, "cgroup"), Value: report.Text(id.Line),
+				Expected: "names a monitor of " + id.Runtime + ", which is in the host's namespaces and sees the host's root directory"})
+		}
+		g.join(c, p)
 	}
 }
 
@@ -153,13 +184,17 @@ func keyOf(ref cgroup.Ref, outer []cgroup.Ref) string {
 // conmon in a pod's cgroup, libvirt_lxc in its container's. A process is believed
 // to be one only if it came first, nothing of it is apart from the host, its
 // command line is an engine's, and it is the parent of a member that is apart. A
-// payload that has broken out can make itself look so, but for coming first.
+// payload that has broken out can make itself look so, but for coming first; and
+// if it is the first of its container, the engine's own process is above it.
 func (g *grouping) moveMonitors() {
 	for _, c := range g.groups {
 		if len(c.members) < 2 {
 			continue
 		}
 		first := g.init(c)
+		if above := g.engineAbove(first); above != nil && above.engine.ID != "" {
+			continue
+		}
 		if first.engine == nil || g.facts.apart(first) || !slices.ContainsFunc(c.members, func(p *Process) bool {
 			return p.Detail != nil && p.Detail.PPID == first.PID && g.facts.apart(p)
 		}) {
@@ -189,13 +224,13 @@ func (g *grouping) dissolveWeak() {
 }
 
 // supports tells that a process is more than a name in a cgroup: it is apart
-// from the host or, below another container, from that one; it cannot be read,
+// from the host or, below another container, from that one; it, or the host, cannot be read,
 // so that it may be; or an engine that runs this container is above it.
 func (g *grouping) supports(p *Process, c *group) bool {
-	if p.IPC == 0 || p.PIDNS == 0 || p.Mnt == 0 {
+	if p.IPC == 0 || p.PIDNS == 0 || p.Mnt == 0 || g.facts.Baseline.Mnt == 0 {
 		return true
 	}
-	if slices.ContainsFunc(g.facts.States, func(s State) bool { return s.PID == p.PID && p.Detail != nil && s.Start == p.Detail.StartTime }) {
+	if g.knownToRuntime(p) {
 		return true
 	}
 	if e := g.engineAbove(p); e != nil && (e.engine.ID == c.ref.ID || len(c.outer) == 0) {
@@ -235,20 +270,49 @@ func (g *grouping) engineAbove(p *Process) *Process {
 // descends from a process that an engine runs for one container, and is not in
 // that process's mount namespace (the helpers of a rootless engine are).
 func (g *grouping) placeByEngine(p *Process) {
-	monitor := g.engineAbove(p)
-	if monitor == nil || monitor.engine.ID == "" || monitor.Mnt == p.Mnt {
+	monitor := g.engineFor(p)
+	if monitor == nil || monitor.Mnt == p.Mnt {
 		return
 	}
 	e := monitor.engine
-	c := g.named(e.ID)
+	var c *group
+	if monitor.isRoots() {
+		c = g.named(e.ID)
+	}
 	if c == nil {
-		c = g.group(cgroup.Ref{Runtime: e.Runtime, ID: e.ID}, nil)
-		c.evidence = append(c.evidence, engineEvidence(monitor))
+		ref := cgroup.Ref{Runtime: e.Runtime, ID: e.ID}
+		if c = g.byEngine[engineKey{ref, monitor.isRoots()}]; c == nil {
+			c = &group{ref: ref, claimed: !monitor.isRoots(), evidence: []report.Evidence{engineEvidence(monitor)}}
+			g.byEngine[engineKey{ref, monitor.isRoots()}] = c
+			g.groups = append(g.groups, c)
+		}
 	}
 	if !slices.Contains(c.monitors, monitor) {
 		c.monitors = append(c.monitors, monitor)
 	}
 	g.join(c, p)
+}
+
+// engineKey is how the containers that only an engine's process tells of are told apart.
+type engineKey struct {
+	ref  cgroup.Ref
+	root bool
+}
+
+// engineFor returns the process that an engine runs for the container of a
+// process without a cgroup, nil if there is none: the outermost of root's above it, or
+// else the outermost. Whatever is below that can be the container's own, under an engine's name.
+func (g *grouping) engineFor(p *Process) *Process {
+	var found *Process
+	for range maxDepth {
+		if p = g.engineAbove(p); p == nil {
+			break
+		}
+		if p.engine.ID != "" && (found == nil || p.isRoots() || !found.isRoots()) {
+			found = p
+		}
+	}
+	return found
 }
 
 func engineEvidence(p *Process) report.Evidence {

@@ -55,12 +55,12 @@ func (g *grouping) names() map[*group]string {
 	}
 	ordered := slices.Clone(g.groups)
 	slices.SortFunc(ordered, func(a, b *group) int {
-		return cmp.Or(cmp.Compare(len(a.outer), len(b.outer)), cmp.Compare(a.ref.Path, b.ref.Path), cmp.Compare(a.ref.ID, b.ref.ID))
+		return cmp.Or(cmp.Compare(len(a.outer), len(b.outer)), compareBool(a.claimed, b.claimed), cmp.Compare(a.ref.Path, b.ref.Path), cmp.Compare(a.ref.ID, b.ref.ID))
 	})
 	refs, taken := map[*group]string{}, map[string]bool{}
 	for _, c := range ordered {
 		ref := refOf(c.ref)
-		if taken[ref] {
+		if taken[ref] && c.ref.Path != "" {
 			ref += "@" + report.Text(c.ref.Path)
 		}
 		for n := 2; taken[ref]; n++ {
@@ -69,6 +69,16 @@ func (g *grouping) names() map[*group]string {
 		taken[ref], refs[c] = true, ref
 	}
 	return refs
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // nameRuntime decides the runtime of a container whose cgroup does not name it
@@ -97,9 +107,6 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	if init.Detail != nil {
 		out.InitComm = report.Text(init.Detail.Comm)
 		out.DevShm.State = f.devShm(init)
-	}
-	if above := g.engineAbove(init); above != nil && above.engine.VM && g.of[above.PID] == nil {
-		c.vmm = true
 	}
 	for _, o := range c.outer {
 		out.Outer = append(out.Outer, refOf(o))

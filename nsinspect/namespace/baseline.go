@@ -88,6 +88,13 @@ func FindBaseline(ctx context.Context, fs *proc.FS, flag string) (Baseline, erro
 		return Baseline{}, fmt.Errorf("--baseline: %w; give a PID, or inodes such as %d,%d", err, InitialIPC, InitialPID)
 	}
 	c := candidate{ipc: ipc, pidns: pid}
+	// The inodes do not say which files are the host's; who is in them does.
+	for _, known := range []candidate{look(ctx, fs, 1), look(ctx, fs, 2)} {
+		if known.ipc == ipc && known.pidns == pid && known.mnt != 0 {
+			c.mnt = known.mnt
+			break
+		}
+	}
 	return c.baseline(FromFlag, "chosen with --baseline"), nil
 }
 
@@ -130,7 +137,7 @@ func (c candidate) baseline(from, note string) Baseline {
 
 // choose decides between PID 1, kthreadd and the constants.
 func choose(pid1, two candidate) Baseline {
-	isKthreadd := two.reason == "" && two.ppid == 0 && two.kernelThread
+	isKthreadd := two.reason == "" && two.ppid == 0 && two.kernelThread && two.ipc == InitialIPC && two.pidns == InitialPID
 	switch {
 	case pid1.reason == "":
 		b := pid1.baseline(FromPID1, "")
