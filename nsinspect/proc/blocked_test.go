@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"github.com/nsinspect/nsinspect/nsinspect/proctest"
 )
 
 // files of a file system that fails in the middle of an answer.
@@ -20,7 +21,7 @@ func TestFailuresMidway(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	f := mountFuse(t, dir)
+	f := proctest.MountFUSE(t, dir)
 	type story struct {
 		errno  unix.Errno
 		always bool
@@ -37,15 +38,15 @@ func TestFailuresMidway(t *testing.T) {
 		107: {errno: unix.ENOENT, kind: proc.Absent},
 		108: {errno: unix.ENOMEM, kind: proc.Failed},
 	}
-	f.process(1)
+	f.Process(1)
 	for pid, s := range stories {
-		f.process(pid)
-		f.change(fmt.Sprintf("%d/cgroup", pid), func(n *fuseNode) { n.errno, n.always = s.errno, s.always })
-		f.process(pid + 100)
-		f.change(fmt.Sprintf("%d/ns/mnt", pid+100), func(n *fuseNode) { n.errno = s.errno })
+		f.Process(pid)
+		f.Change(fmt.Sprintf("%d/cgroup", pid), func(n *proctest.FUSENode) { n.Errno, n.Always = s.errno, s.always })
+		f.Process(pid + 100)
+		f.Change(fmt.Sprintf("%d/ns/mnt", pid+100), func(n *proctest.FUSENode) { n.Errno = s.errno })
 	}
-	f.process(300)
-	f.change("300/cgroup", func(n *fuseNode) { n.flood = true })
+	f.Process(300)
+	f.Change("300/cgroup", func(n *proctest.FUSENode) { n.Flood = true })
 
 	snap := scan(t, open(t, dir))
 	if r, errs, ok := find(snap, 1); !ok || len(errs) > 0 || snap.Cgroups[r.Cgroup] != "0::/box\n" {
@@ -86,14 +87,14 @@ func TestThreadsComeAndGo(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	f := mountFuse(t, dir)
-	f.process(1)
-	f.process(7)
-	f.add("7/task/8/stat", unix.S_IFREG|0o644, "8 (x) S 0 1 1 0 -1 4194304")
+	f := proctest.MountFUSE(t, dir)
+	f.Process(1)
+	f.Process(7)
+	f.Add("7/task/8/stat", unix.S_IFREG|0o644, "8 (x) S 0 1 1 0 -1 4194304")
 	for _, link := range []string{"7/ns/ipc", "7/ns/mnt", "7/task/8"} {
-		f.change(link, func(n *fuseNode) { n.ghost = true })
+		f.Change(link, func(n *proctest.FUSENode) { n.Ghost = true })
 	}
-	f.change("7/stat", func(n *fuseNode) { n.content = strings.Replace(n.content, ") S ", ") Z ", 1) })
+	f.Add("7/stat", unix.S_IFREG|0o644, "7 (x) Z 0 1 1 0 -1 4194304"+strings.Repeat(" 0", 43)+"\n")
 	fs := open(t, dir)
 	r, errs, ok := find(scan(t, fs), 7)
 	if !ok || r.Zombie || r.IPC != 0 || len(errs) != 1 || errs[0].File != "task" || errs[0].Kind != proc.Absent {
@@ -103,7 +104,7 @@ func TestThreadsComeAndGo(t *testing.T) {
 	if err != nil || d.Zombie || len(d.Errors) != 1 || d.Errors[0].File != "task" {
 		t.Errorf("%v, %+v", err, d)
 	}
-	f.change("7/task/8", func(n *fuseNode) { n.ghost = false })
+	f.Change("7/task/8", func(n *proctest.FUSENode) { n.Ghost = false })
 	r, errs, ok = find(scan(t, fs), 7)
 	if !ok || r.Zombie || r.TID != 0 || len(errs) == 0 {
 		t.Errorf("a thread without anything in it: %t, %+v, %v", ok, r, errs)
@@ -116,12 +117,12 @@ func TestVisitBlocked(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	f := mountFuse(t, dir)
-	f.process(1)
-	f.process(2)
-	f.change("2/cmdline", func(n *fuseNode) { n.hang = true })
-	f.process(3)
-	f.change("3/stat", func(n *fuseNode) { n.hang = true })
+	f := proctest.MountFUSE(t, dir)
+	f.Process(1)
+	f.Process(2)
+	f.Change("2/cmdline", func(n *proctest.FUSENode) { n.Hang = true })
+	f.Process(3)
+	f.Change("3/stat", func(n *proctest.FUSENode) { n.Hang = true })
 	fs := open(t, dir)
 	fs.Deadline = 200 * time.Millisecond
 
@@ -140,7 +141,7 @@ func TestVisitBlocked(t *testing.T) {
 	for range 100 {
 		d, err = fs.Visit(expired(t), 2, proc.WantCmdline)
 	}
-	start := f.count("2/cmdline")
+	start := f.Count("2/cmdline")
 	if start > 70 {
 		t.Errorf("%d reads are under way", start)
 	}
@@ -156,11 +157,11 @@ func TestLiveBlocked(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	f := mountFuse(t, dir)
-	f.add("page", unix.S_IFREG|0o644, "")
-	f.change("page", func(n *fuseNode) { n.size, n.hang = 4096, true })
+	f := proctest.MountFUSE(t, dir)
+	f.Add("page", unix.S_IFREG|0o644, "")
+	f.Change("page", func(n *proctest.FUSENode) { n.Size, n.Hang = 4096, true })
 	cmd, _ := play(t, "lock-memory "+dir+"/page", nil)
-	t.Cleanup(f.unmount) // or else it could not even be killed
+	t.Cleanup(f.Unmount) // or else it could not even be killed
 	pid := cmd.Process.Pid
 	fs := open(t, "/proc")
 	fs.Deadline = time.Second
@@ -205,12 +206,6 @@ func expired(t *testing.T) context.Context {
 	return ctx
 }
 
-func (f *fuse) count(path string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.asked[path]
-}
-
 // A hot pass over a tree that hangs ends with its context, and its workers close what they opened when they are let go.
 func TestScanBlocked(t *testing.T) {
 	if apart(t, 0) {
@@ -224,18 +219,18 @@ func TestScanBlocked(t *testing.T) {
 		before := descriptors(t)
 		t.Run(file, func(t *testing.T) {
 			dir := t.TempDir()
-			f := mountFuse(t, dir)
+			f := proctest.MountFUSE(t, dir)
 			for pid := 1; pid < 20; pid++ {
-				f.process(pid)
+				f.Process(pid)
 			}
-			f.change(file, func(n *fuseNode) { n.hang = true })
+			f.Change(file, func(n *proctest.FUSENode) { n.Hang = true })
 			fs := open(t, dir)
 			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 			defer cancel()
 			if s, err := fs.Scan(ctx); !errors.Is(err, context.DeadlineExceeded) || s != nil {
 				t.Errorf("got %v, %v", s, err)
 			}
-			if f.count(file) == 0 {
+			if f.Count(file) == 0 {
 				t.Error("the file was not read, nothing was proven")
 			}
 		})
