@@ -11,8 +11,8 @@ type Credentials struct {
 	Guard        *Guard
 }
 
-// Credentials reads what a visit with WantStatus, WantUserNS and WantGuard does, at a
-// fifth of its cost: for those who ask it of every process of a host. Nothing
+// Credentials reads what a process is judged by at a fifth of the cost of a
+// visit: for those who ask it of every process of a host. Nothing
 // that it reads takes a lock of the target. Of a process whose leader has exited
 // the credentials are the leader's last.
 func (fs *FS) Credentials(pid int) (*Credentials, error) {

@@ -20,14 +20,7 @@ type Guard struct {
 // labelLimit is a page: what an LSM can put there (security_getprocattr).
 const labelLimit = 4096
 
-// guard reads the label and the owner of a process or thread.
-func (p *Process) guard() (*Guard, error) {
-	r := p.fs.reader()
-	defer p.fs.release(r)
-	return p.fs.guard(r, p.fd)
-}
-
-// guard reads them in an open directory. A kernel without an LSM that has labels answers EINVAL, of every
+// guard reads the label and the owner in an open directory. A kernel without an LSM that has labels answers EINVAL, of every
 // process (security/security.c, security_getprocattr), and is not asked again; or it has no such file.
 func (fs *FS) guard(r *reader, dir int) (*Guard, error) {
 	var st unix.Stat_t
