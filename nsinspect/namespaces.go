@@ -32,9 +32,14 @@ func (s *survey) inventory(ctx context.Context) (*namespace.Inventory, error) {
 		return s.found, nil
 	}
 	s.progress("looking for namespaces")
-	search := namespace.Search{Types: s.types, Deep: s.opt.Deep, Owners: len(s.types) > 0}
+	search := namespace.Search{Types: s.types, Deep: s.opt.Deep, MountsIn: namespace.Everywhere, Owners: len(s.types) > 0}
 	if len(s.types) == 0 {
 		search.Types = []string{"ipc", "pid"}
+		// Engines mount theirs in the host's. A list of mounts for each container would
+		// cost a scan as much as the container itself, for what decides no verdict.
+		if b := s.facts.Baseline; b.Mnt != 0 && !s.opt.Deep {
+			search.MountsIn = func(mnt uint64) bool { return mnt == b.Mnt }
+		}
 	}
 	inv, err := namespace.TakeInventory(ctx, s.fs, s.records(), search)
 	if err != nil {

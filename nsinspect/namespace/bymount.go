@@ -38,13 +38,13 @@ func (inv *inventory) byMount(ctx context.Context) {
 		// A mount can keep a mount namespace, in which there are mounts again.
 		var next []uint64
 		for inode := range inv.seers {
-			if !done[inode] {
+			if !done[inode] && inv.search.MountsIn(inode) {
 				next = append(next, inode)
 			}
 		}
 		if inv.search.Deep && inv.fs.Procfs() {
 			for id := range inv.found {
-				if id.Type == "mnt" && !done[id.Inode] && inv.seers[id.Inode] == nil {
+				if id.Type == "mnt" && !done[id.Inode] && inv.search.MountsIn(id.Inode) && inv.seers[id.Inode] == nil {
 					next = append(next, id.Inode)
 				}
 			}

@@ -127,11 +127,11 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 }
 
 // links reads the namespaces of a process or a thread: those that are wanted,
-// and the mount namespace, which is where to look for mounts. What a zombie or an
+// and the mount namespace when that is where to look for mounts. What a zombie or an
 // older kernel does not have is no error.
 func (inv *inventory) links(p *proc.Process, errors *[]*proc.Error) (in []ID) {
 	for _, kind := range Types() {
-		if kind != "mnt" && !inv.wants(kind) {
+		if !inv.wants(kind) && (kind != "mnt" || inv.search.MountsIn == nil) {
 			continue
 		}
 		inode, err := p.Namespace(kind)

@@ -61,9 +61,14 @@ type Search struct {
 	Types []string
 	// Deep looks into threads and open descriptors, and into mount namespaces without a process.
 	Deep bool
+	// MountsIn tells in which mount namespaces to look for mounts; nil for none, [Everywhere] for all.
+	MountsIn func(inode uint64) bool
 	// Owners asks each namespace for its owner and its parent, which takes a descriptor of it.
 	Owners bool
 }
+
+// Everywhere is the [Search.MountsIn] of all mount namespaces.
+func Everywhere(uint64) bool { return true }
 
 // Inventory is every namespace that was found.
 type Inventory struct {
@@ -96,7 +101,9 @@ func compareID(a, b ID) int {
 func TakeInventory(ctx context.Context, fs *proc.FS, records []proc.Record, search Search) (*Inventory, error) {
 	inv := &inventory{fs: fs, search: search, found: map[ID]*Found{}, seers: map[uint64][]seer{}}
 	inv.byProcess(ctx, records)
-	inv.byMount(ctx)
+	if search.MountsIn != nil {
+		inv.byMount(ctx)
+	}
 	if search.Owners && fs.Procfs() {
 		inv.byOwner(ctx)
 	}

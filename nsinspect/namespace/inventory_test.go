@@ -226,7 +226,7 @@ func onOwnThread(t *testing.T, f func() error) (tid int) {
 	return tid
 }
 
-var deep, shallow = Search{Types: Types(), Deep: true}, Search{Types: Types()}
+var deep, shallow = Search{Types: Types(), Deep: true, MountsIn: Everywhere}, Search{Types: Types(), MountsIn: Everywhere}
 
 func TestByProcess(t *testing.T) {
 	needRoot(t)
@@ -371,12 +371,15 @@ func TestByMount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := found(t, fs, inventoryOf(t, fs, Search{Types: []string{"ipc"}}, os.Getpid(), h.pid), id)
+	f := found(t, fs, inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: Everywhere}, os.Getpid(), h.pid), id)
 	if len(f.Processes)+len(f.Threads)+len(f.Holders) != 0 || len(f.Mounts) != 1 ||
 		f.Mounts[0].Point != point || !slices.Equal(f.Mounts[0].In, []Seen{{Mnt: mnt.Inode, PID: h.pid}}) {
 		t.Errorf("got %s, want one mount, at %q", show(f), point)
 	}
-	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}}, os.Getpid()), id, "a process that sees the mount")
+	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: Everywhere}, os.Getpid()), id, "a process that sees the mount")
+	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}}, os.Getpid(), h.pid), id, "looking at mounts")
+	elsewhere := func(inode uint64) bool { return inode != mnt.Inode }
+	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: elsewhere}, os.Getpid(), h.pid), id, "looking at its mount namespace")
 
 	// The helper ends, and its mount namespace is left with nothing but a descriptor.
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", h.pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -389,12 +392,12 @@ func TestByMount(t *testing.T) {
 	if space, err = mountNamespaceID(fd); err != nil || space == 0 {
 		t.Skipf("the mounts of a mount namespace without processes cannot be listed before Linux 6.11: %v", err)
 	}
-	inv := inventoryOf(t, fs, Search{Types: []string{"ipc"}, Deep: true}, os.Getpid())
+	inv := inventoryOf(t, fs, Search{Types: []string{"ipc"}, Deep: true, MountsIn: Everywhere}, os.Getpid())
 	f = inv.Find(id)
 	if f == nil || len(f.Mounts) != 1 || f.Mounts[0].Point != point || !slices.Equal(f.Mounts[0].In, []Seen{{Mnt: mnt.Inode}}) {
 		t.Errorf("got %s, want one mount, at %q", show(f), point)
 	}
-	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}}, os.Getpid()), id, "the descriptor of the mount namespace")
+	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: Everywhere}, os.Getpid()), id, "the descriptor of the mount namespace")
 }
 
 func TestByOwner(t *testing.T) {
@@ -586,7 +589,7 @@ func TestInventoryOfATree(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got strings.Builder
-	for _, search := range []Search{{Types: []string{"ipc", "pid"}}, {Types: []string{"ipc", "pid"}, Deep: true}} {
+	for _, search := range []Search{{Types: []string{"ipc", "pid"}, MountsIn: Everywhere}, {Types: []string{"ipc", "pid"}, Deep: true, MountsIn: Everywhere}} {
 		inv, err := TakeInventory(context.Background(), fs, snap.Records, search)
 		if err != nil {
 			t.Fatal(err)
