@@ -135,6 +135,7 @@ func leftovers(lab string) []string {
 
 // clean removes everything of ours, whatever state it is in.
 func clean(lab string, before map[string]bool) {
+	segments := segmentsOf(descendants(os.Getpid()))
 	for range 100 {
 		all := descendants(os.Getpid())
 		if len(all) == 0 {
@@ -159,7 +160,7 @@ func clean(lab string, before map[string]bool) {
 			break
 		}
 	}
-	for _, o := range ourObjects(os.Getpid()) {
+	for _, o := range append(ourObjects(os.Getpid()), segments...) {
 		o.remove()
 	}
 	removeStates(lab)
@@ -285,6 +286,25 @@ func ourObjects(janitor int) []object {
 		}
 	}
 	return ours
+}
+
+// segmentsOf lists the segments that some processes made: programs that choose
+// their keys themselves remove them only when they may end in peace.
+func segmentsOf(pids []int) []object {
+	var made []object
+	data, _ := os.ReadFile("/proc/sysvipc/shm")
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line) // key shmid perms size cpid …
+		if len(f) < 5 {
+			continue
+		}
+		id, err := strconv.Atoi(f[1])
+		maker, makerErr := strconv.Atoi(f[4])
+		if err == nil && makerErr == nil && slices.Contains(pids, maker) {
+			made = append(made, object{"shm", id})
+		}
+	}
+	return made
 }
 
 // remove takes an object off the kernel: shmctl(2), semctl(2), msgctl(2).
