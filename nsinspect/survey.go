@@ -121,19 +121,18 @@ func (s *survey) accept(snapshot *proc.Snapshot) {
 	for i, content := range snapshot.Cgroups {
 		s.facts.Identities[i] = container.Identify(content)
 		if _, err := cgroup.Parse([]byte(content)); err != nil {
-			s.badCgroup(int32(i), err)
+			for _, r := range snapshot.Records {
+				if r.Cgroup == int32(i) {
+					s.unreadable[r.PID] = append(s.unreadable[r.PID], badCgroup(r.PID, err))
+				}
+			}
 		}
 	}
 }
 
-// badCgroup records a cgroup file with lines that are not the kernel's as a gap
-// of each process that has it.
-func (s *survey) badCgroup(index int32, err error) {
-	for i := range s.facts.Processes {
-		if p := &s.facts.Processes[i]; p.Cgroup == index {
-			s.unreadable[p.PID] = append(s.unreadable[p.PID], &proc.Error{PID: p.PID, File: "cgroup", Kind: proc.BadData, Err: err})
-		}
-	}
+// badCgroup is the gap of a process whose cgroup file has lines that are not the kernel's.
+func badCgroup(pid int, err error) *proc.Error {
+	return &proc.Error{PID: pid, File: "cgroup", Kind: proc.BadData, Err: err}
 }
 
 // settle visits what the judgement asks for until it asks for nothing, and judges.
@@ -175,6 +174,9 @@ func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 		switch err := failures[i]; {
 		case err == nil:
 			s.unreadable[v.PID] = details[i].Errors
+			if _, err := cgroup.Parse([]byte(details[i].Cgroup)); err != nil {
+				s.unreadable[v.PID] = append(s.unreadable[v.PID], badCgroup(v.PID, err))
+			}
 			s.facts.Apply(details[i], v.Want)
 		case proc.KindOf(err) == proc.Gone:
 			gone[v.PID] = true

@@ -109,7 +109,8 @@ func readAll(fd int, buf []byte, limit int, once bool) (all []byte, n int, err e
 			if n > limit {
 				return buf, n, &flaw{kind: TooBig, text: "longer than the limit"}
 			}
-			buf = append(buf, make([]byte, max(len(buf), 4096))...)
+			// Not beyond the byte that is one too many: the largest limits are tens of MiB.
+			buf = append(buf, make([]byte, min(max(len(buf), 4096), limit+1-n))...)
 		}
 		m, err := read(fd, buf[n:])
 		if err != nil {
