@@ -41,7 +41,7 @@ type survey struct {
 // than a runtime takes to put its process into its namespaces.
 const (
 	secondLook  = 100 * time.Millisecond
-	secondLooks = 30
+	secondLooks = 50
 )
 
 // take reads a host: the hot pass, the cold pass, and again what was too young.
@@ -80,7 +80,7 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 		return nil, err
 	}
 	for range secondLooks {
-		again := s.judgement.Suspects(&s.facts, s.uptime())
+		again := s.judgement.Suspects(&s.facts)
 		if len(again) == 0 {
 			break
 		}
@@ -140,6 +140,7 @@ func (s *survey) settle(ctx context.Context) error {
 	for {
 		visits := s.facts.Wanted()
 		if len(visits) == 0 {
+			s.facts.Now = s.uptime()
 			s.judgement = container.Judge(&s.facts)
 			return nil
 		}

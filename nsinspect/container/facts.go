@@ -36,6 +36,7 @@ type Facts struct {
 	States     []State     // what OCI runtimes have written down, in their order
 	HostRoot   proc.FileID // the root directory of the baseline's process; zero if unknown
 	HostShm    string      // the device of the file system at the host's /dev/shm, "major:minor"; "" if unknown
+	Now        uint64      // the host's uptime in clock ticks, as [proc.Detail.StartTime] is
 	Self       int         // nsinspect's own PID as this /proc numbers it; 0 if it is not in it
 }
 

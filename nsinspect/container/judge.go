@@ -129,7 +129,7 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	}
 	slices.Sort(out.Monitors)
 
-	if out.DevShm.State == report.StateHost && f.HostShm != "" {
+	if out.DevShm.State == report.StateHost && f.HostShm != "" || f.inSetup(init) {
 		j.suspects = append(j.suspects, init) // a runtime that has not changed its mounts yet
 	}
 	ipc, pid := kindIPC(f.Baseline), kindPID(f.Baseline)
@@ -257,32 +257,36 @@ func (j *Judgement) disagreements(g *grouping, refs map[*group]string) {
 	slices.SortFunc(j.Gaps, func(a, b report.Gap) int { return a.PID - b.PID })
 }
 
-// inSetup tells that a process of a container is a low-level runtime's init that
-// has not joined anything yet: it has the runtime's name and everything of the host's.
+// inSetup tells a low-level runtime's init that has not finished: it has the
+// runtime's name, is young, and what it shares with the host says nothing yet.
+// A payload can take that name, but not stay young.
 func (f *Facts) inSetup(p *Process) bool {
-	return p.Detail != nil && !f.apart(p) && SettingUp(p.Detail.Comm, p.Detail.Cmdline)
+	return p.Detail != nil && SettingUp(p.Detail.Comm, p.Detail.Cmdline) && f.younger(p, setupPatience)
+}
+
+// younger tells that a process has started less than some ticks ago.
+func (f *Facts) younger(p *Process, ticks uint64) bool {
+	return p.Detail != nil && p.Detail.StartTime+ticks > f.Now
 }
 
 // Suspects returns the processes that make a container look exposed and are so
 // young that they may still be on their way into it, or out of existence: read
-// them again before saying so. now is the host's uptime in clock ticks, as
-// [proc.Detail.StartTime] is; a runtime's init gets ten times the patience.
-func (j *Judgement) Suspects(f *Facts, now uint64) []Visit {
+// them again before saying so.
+func (j *Judgement) Suspects(f *Facts) []Visit {
 	var again []Visit
 	for _, p := range j.suspects {
-		if p.Detail == nil {
-			continue
-		}
-		patience := uint64(ticksPerSecond)
-		if f.inSetup(p) {
-			patience *= 10
-		}
-		if p.Detail.StartTime+patience > now {
+		if f.younger(p, patience) || f.inSetup(p) {
 			again = append(again, Visit{p.PID, p.Asked})
 		}
 	}
 	return again
 }
+
+// How long a process is young, in clock ticks: any, and a runtime's init.
+const (
+	patience      = ticksPerSecond
+	setupPatience = 10 * ticksPerSecond
+)
 
 // ticksPerSecond is USER_HZ: a constant of the kernel's interface on every
 // architecture that Go runs on (include/asm-generic/param.h).
