@@ -56,5 +56,7 @@ func (l *lab) count() {
 		tally.skipped = append(tally.skipped, fmt.Sprintf("%s: %s", l.engine, cmp.Or(l.reason, "no reason given")))
 		return
 	}
-	tally.ran = append(tally.ran, l.engine)
+	if !slices.Contains(tally.ran, l.engine) {
+		tally.ran = append(tally.ran, l.engine)
+	}
 }
