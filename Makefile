@@ -26,7 +26,9 @@ scan: build
 
 test:
 	@scripts/setup
-	@$(GO) run $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -timeout 20m ./...
+	@mkdir -p bin && : > bin/engines
+	@NSINSPECT_SUMMARY=$(CURDIR)/bin/engines \
+	  $(GO) run $(GOTESTSUM) --format pkgname --format-hide-empty-pkg --post-run-command 'cat bin/engines' -- -count=1 -timeout 20m ./...
 
 # The figures of docs/performance.md, which it writes; BENCHFLAGS=-quick prints some of them within a minute.
 bench: build

@@ -236,9 +236,6 @@ func TestContainerdCRI(t *testing.T) {
 		if p.Name == "" {
 			x.name = "POD"
 		}
-		if p.Pod == "no-cgroup-parent" {
-			x.podUID = "" // its cgroup names no pod
-		}
 		all = append(all, x)
 	}
 	r, _ := l.scan()

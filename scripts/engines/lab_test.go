@@ -317,7 +317,13 @@ func (l *lab) scan(flags ...string) (*report.Report, int) {
 	cmd.Env = environment()
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
-	err = cmd.Run()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Run() }()
+	select {
+	case err = <-ended:
+	case <-time.After(patience + 10*time.Second): // killed, and still there: asleep in the kernel
+		l.Fatal("nsinspect does not end, and cannot be killed")
+	}
 	code := cmd.ProcessState.ExitCode()
 	if err != nil && code != 1 && code != 3 {
 		l.Fatalf("nsinspect: %v: %s", err, stderr.String())

@@ -141,12 +141,15 @@ func (p *podman) containers() (all []truth, conmons []int) {
 }
 
 // top lists the container's processes as the engine knows them. Podman 4.3 knows
-// none of a container without a cgroup or with the host's PID namespace; there
-// it is the tree below the init.
+// none of a container without a cgroup, and of one with the host's PID namespace
+// none or a stranger's; there it is the tree below the init.
 func (p *podman) top(id string, init int) []int {
 	p.Helper()
-	out, _ := p.try("top", id, "hpid")
 	var pids []int
+	var out string
+	if ns, err := pidNamespace(init); err == nil && ns != hostPIDNamespace {
+		out, _ = p.try("top", id, "hpid")
+	}
 	for _, f := range strings.Fields(out) {
 		if pid, err := strconv.Atoi(f); err == nil {
 			pids = append(pids, pid)

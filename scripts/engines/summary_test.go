@@ -3,6 +3,7 @@ package engines
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -12,7 +13,8 @@ import (
 // tally is what ran and what was skipped, for one line at the end.
 var tally struct {
 	sync.Mutex
-	ran, skipped []string
+	ran     []string
+	skipped map[string][]string // engines by reason
 }
 
 // summarise prints the line, and appends it to the file that
@@ -21,10 +23,15 @@ func summarise() {
 	if len(tally.ran)+len(tally.skipped) == 0 {
 		return
 	}
-	slices.Sort(tally.skipped)
-	line := fmt.Sprintf("engines: %d ran, %d skipped", len(tally.ran), len(tally.skipped))
-	if len(tally.skipped) > 0 {
-		line += " (" + strings.Join(tally.skipped, "; ") + ")"
+	var reasons []string
+	n := 0
+	for _, reason := range slices.Sorted(maps.Keys(tally.skipped)) {
+		n += len(tally.skipped[reason])
+		reasons = append(reasons, strings.Join(tally.skipped[reason], ", ")+": "+reason)
+	}
+	line := fmt.Sprintf("engines: %d ran, %d skipped", len(tally.ran), n)
+	if n > 0 {
+		line += " (" + strings.Join(reasons, "; ") + ")"
 	}
 	fmt.Println(line)
 	if path := os.Getenv("NSINSPECT_SUMMARY"); path != "" {
@@ -53,8 +60,16 @@ func (l *lab) count() {
 	tally.Lock()
 	defer tally.Unlock()
 	if l.Skipped() {
-		tally.skipped = append(tally.skipped, fmt.Sprintf("%s: %s", l.engine, cmp.Or(l.reason, "no reason given")))
+		if tally.skipped == nil {
+			tally.skipped = map[string][]string{}
+		}
+		reason := cmp.Or(l.reason, "no reason given")
+		if !slices.Contains(tally.skipped[reason], l.engine) {
+			tally.skipped[reason] = append(tally.skipped[reason], l.engine)
+		}
 		return
 	}
-	tally.ran = append(tally.ran, l.engine)
+	if !slices.Contains(tally.ran, l.engine) {
+		tally.ran = append(tally.ran, l.engine)
+	}
 }
