@@ -26,6 +26,7 @@ type seen struct {
 type seenMount struct {
 	id    ID
 	point string
+	aloof string
 	by    seer
 }
 
@@ -34,6 +35,7 @@ type seenMount struct {
 // /proc/PID/mountinfo of type nsfs. The list is read once a mount namespace.
 func (inv *inventory) byMount(ctx context.Context) {
 	done := map[uint64]bool{}
+	inv.own = inv.ownMounts()
 	for {
 		// A mount can keep a mount namespace, in which there are mounts again.
 		var next []uint64
@@ -65,7 +67,7 @@ func (inv *inventory) byMount(ctx context.Context) {
 			done[inode] = true
 			for _, m := range all[i].mounts {
 				if inv.wants(m.id.Type) || m.id.Type == "mnt" {
-					inv.add(m.id).mounted(m.point, Seen{inode, m.by.pid, m.by.tid})
+					inv.add(m.id).mounted(m.point, Seen{inode, m.by.pid, m.by.tid, m.aloof})
 				}
 			}
 			for _, err := range all[i].errors {
@@ -95,8 +97,8 @@ func (inv *inventory) askSeers(ctx context.Context, mnt uint64, seers []seer) (o
 	for _, who := range seers {
 		mounts, root, err := inv.askSeer(ctx, mnt, who)
 		for _, m := range mounts {
-			if id, ok := ParseLink(m.Root); ok {
-				out.mounts = append(out.mounts, seenMount{id, m.Point, who})
+			if id, ok := ParseLink(m.Link); ok {
+				out.mounts = append(out.mounts, seenMount{id, m.Point, m.Aloof, who})
 			}
 		}
 		if err != nil {
@@ -119,7 +121,7 @@ func (inv *inventory) askSeers(ctx context.Context, mnt uint64, seers []seer) (o
 }
 
 // askSeer reads the mounts that one process or thread sees.
-func (inv *inventory) askSeer(ctx context.Context, mnt uint64, who seer) ([]proc.Mount, bool, error) {
+func (inv *inventory) askSeer(ctx context.Context, mnt uint64, who seer) ([]proc.NamespaceMount, bool, error) {
 	p, err := inv.fs.Process(who.pid)
 	if err != nil {
 		return nil, false, err
@@ -140,5 +142,32 @@ func (inv *inventory) askSeer(ctx context.Context, mnt uint64, who seer) ([]proc
 	if inode != mnt {
 		return nil, false, &proc.Error{PID: who.pid, Kind: proc.Gone, Err: errMoved}
 	}
-	return p.NamespaceMounts(ctx)
+	mounts, root, err := p.NamespaceMounts(ctx)
+	if mnt == inv.own {
+		// What is mounted here is what every path of the reader's leads through anyway.
+		for i := range mounts {
+			if mounts[i].Aloof == "overlay" {
+				mounts[i].Aloof = ""
+			}
+		}
+	}
+	return mounts, root, err
+}
+
+// ownMounts returns the inode of the reader's own mount namespace, 0 if it is unknown.
+func (inv *inventory) ownMounts() uint64 {
+	self := inv.fs.Self()
+	if self == 0 {
+		return 0
+	}
+	p, err := inv.fs.Process(self)
+	if err != nil {
+		return 0
+	}
+	defer p.Close()
+	inode, err := p.Namespace("mnt")
+	if err != nil {
+		return 0
+	}
+	return inode
 }

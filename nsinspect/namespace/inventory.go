@@ -48,6 +48,9 @@ type Seen struct {
 	Mnt uint64
 	PID int // a process that sees it; 0 if none does
 	TID int // the thread of it that does, if it is not the process
+
+	// Aloof is why nobody should go there by its path: see [proc.NamespaceMount].
+	Aloof string
 }
 
 // maxHolders is how many holders are kept for one namespace: one process can
@@ -119,6 +122,7 @@ type inventory struct {
 	search Search
 	found  map[ID]*Found
 	seers  map[uint64][]seer // by mount namespace: who can be asked for its mounts
+	own    uint64            // the reader's mount namespace; 0 if unknown
 	tasks  []Task
 	errors []*proc.Error
 }

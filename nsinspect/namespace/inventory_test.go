@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/proctest"
@@ -371,10 +372,16 @@ func TestByMount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := found(t, fs, inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: Everywhere}, os.Getpid(), h.pid), id)
-	if len(f.Processes)+len(f.Threads)+len(f.Holders) != 0 || len(f.Mounts) != 1 ||
-		f.Mounts[0].Point != point || !slices.Equal(f.Mounts[0].In, []Seen{{Mnt: mnt.Inode, PID: h.pid}}) {
-		t.Errorf("got %s, want one mount, at %q", show(f), point)
+	inv := inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: Everywhere}, os.Getpid(), h.pid)
+	f := inv.Find(id)
+	if f == nil || len(f.Processes)+len(f.Threads)+len(f.Holders) != 0 || len(f.Mounts) != 1 || f.Mounts[0].Point != point ||
+		len(f.Mounts[0].In) != 1 || f.Mounts[0].In[0].Mnt != mnt.Inode || f.Mounts[0].In[0].PID != h.pid {
+		t.Fatalf("got %s, want one mount, at %q", show(f), point)
+	}
+	if aloof := f.Mounts[0].In[0].Aloof; aloof == "" {
+		found(t, fs, inv, id)
+	} else {
+		t.Logf("not opened: %s is on %s", point, aloof) // this machine's root directory is, in a container
 	}
 	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}, MountsIn: Everywhere}, os.Getpid()), id, "a process that sees the mount")
 	notFound(t, inventoryOf(t, fs, Search{Types: []string{"ipc"}}, os.Getpid(), h.pid), id, "looking at mounts")
@@ -392,7 +399,7 @@ func TestByMount(t *testing.T) {
 	if space, err = mountNamespaceID(fd); err != nil || space == 0 {
 		t.Skipf("the mounts of a mount namespace without processes cannot be listed before Linux 6.11: %v", err)
 	}
-	inv := inventoryOf(t, fs, Search{Types: []string{"ipc"}, Deep: true, MountsIn: Everywhere}, os.Getpid())
+	inv = inventoryOf(t, fs, Search{Types: []string{"ipc"}, Deep: true, MountsIn: Everywhere}, os.Getpid())
 	f = inv.Find(id)
 	if f == nil || len(f.Mounts) != 1 || f.Mounts[0].Point != point || !slices.Equal(f.Mounts[0].In, []Seen{{Mnt: mnt.Inode}}) {
 		t.Errorf("got %s, want one mount, at %q", show(f), point)
@@ -526,10 +533,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"a process that has ended", Found{ID: own, Processes: []int{1 << 30}}, unix.ENOENT},
 		{"a descriptor that is a FIFO by now", Found{ID: own, Holders: []Holder{{self, 0, "fd/" + strconv.Itoa(fifo)}}}, nil},
 		{"a descriptor that is closed", Found{ID: own, Holders: []Holder{{self, 0, "fd/1000000"}}}, unix.ENOENT},
-		{"a mount that is a plain file by now", Found{ID: own, Mounts: []Mount{{plain, []Seen{{1, self, 0}}}}}, nil},
-		{"a mount with a link on the way", Found{ID: own, Mounts: []Mount{{link + "/ipc", []Seen{{1, self, 0}}}}}, unix.ENOTDIR},
-		{"a mount with .. on the way", Found{ID: own, Mounts: []Mount{{"/proc/self/../self/ns/ipc", []Seen{{1, self, 0}}}}}, nil},
-		{"a mount that nobody sees", Found{ID: own, Mounts: []Mount{{"/run/x", []Seen{{1, 0, 0}}}}}, nil},
+		{"a mount that is a plain file by now", Found{ID: own, Mounts: []Mount{{plain, []Seen{{1, self, 0, ""}}}}}, nil},
+		{"a mount with a link on the way", Found{ID: own, Mounts: []Mount{{link + "/ipc", []Seen{{1, self, 0, ""}}}}}, unix.ENOTDIR},
+		{"a mount with .. on the way", Found{ID: own, Mounts: []Mount{{"/proc/self/../self/ns/ipc", []Seen{{1, self, 0, ""}}}}}, nil},
+		{"a mount below somebody's file system", Found{ID: own, Mounts: []Mount{{"/proc/self/ns/ipc", []Seen{{1, self, 0, "fuse"}}}}}, nil},
+		{"a mount that nobody sees", Found{ID: own, Mounts: []Mount{{"/run/x", []Seen{{1, 0, 0, ""}}}}}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fd, err := tt.f.Opener(fs)()
@@ -541,6 +549,65 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// Whoever answers for a file system can keep everybody who asks it anything waiting, and past the end of the process at that.
+func TestNothingIsAskedOfAFileSystemThatMayNotAnswer(t *testing.T) {
+	needRoot(t)
+	fs := openProc(t)
+	dir := t.TempDir()
+	f := proctest.MountFUSE(t, dir)
+	fd, inode, _ := foreign(t)
+	id := ID{"ipc", inode}
+	f.Add("pinned", unix.S_IFREG|0o644, "")
+	f.Add(id.String(), unix.S_IFREG|0o644, "")
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), dir+"/pinned", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	forged, err := unix.Open(filepath.Join(dir, id.String()), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(forged)
+	self, err := fs.Process(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
+	f.Silence()
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if got, err := self.NamespaceInode(forged); err == nil {
+			t.Errorf("a file passes for namespace %d", got)
+		}
+		got, err := openChecked(self, fmt.Sprintf("fd/%d", forged), id)
+		if err == nil {
+			unix.Close(got)
+			t.Error("a file was opened for a namespace")
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%d questions were asked, and an answer is waited for", f.Ignored())
+	}
+	inv := inventoryOf(t, fs, Search{Types: []string{"ipc"}, Deep: true, MountsIn: Everywhere}, os.Getpid())
+	here := inv.Find(id)
+	if here == nil || len(here.Mounts) != 1 || here.Mounts[0].Point != dir+"/pinned" || here.Mounts[0].In[0].Aloof != "fuse" {
+		t.Fatalf("got %s, want it mounted at %s/pinned, on FUSE", show(here), dir)
+	}
+	here.Holders = nil // the test's own
+	if got, err := here.Opener(fs)(); err == nil {
+		unix.Close(got)
+		t.Error("it was opened by its path")
+	} else if !strings.Contains(err.Error(), "fuse") {
+		t.Errorf("got %v, want the reason", err)
+	}
+	if n := f.Ignored(); n != 0 {
+		t.Errorf("%d questions were asked", n)
 	}
 }
 
@@ -604,16 +671,16 @@ func TestInventoryOfATree(t *testing.T) {
 	}
 	want := `deep=false
 ipc:[4026531839] [1 5000 5001] threads=[] holders=[] mounts=[]
-ipc:[4026532177] [] threads=[] holders=[] mounts=[{/run/ipcns/4ae0 [{4026531832 1 0} {4026532200 4389 0}]}]
-ipc:[4026532181] [] threads=[] holders=[] mounts=[{/srv/outside [{4026532300 5001 0}]}]
+ipc:[4026532177] [] threads=[] holders=[] mounts=[{/run/ipcns/4ae0 [{4026531832 1 0 } {4026532200 4389 0 }]}]
+ipc:[4026532181] [] threads=[] holders=[] mounts=[{/srv/outside [{4026532300 5001 0 }]}]
 ipc:[4026532201] [4389] threads=[] holders=[] mounts=[]
 pid:[4026531836] [1 5000 5001 6000] threads=[] holders=[] mounts=[]
 pid:[4026532202] [4389] threads=[] holders=[] mounts=[]
 tasks=[] errors=[]
 deep=true
 ipc:[4026531839] [1 5000 5001] threads=[{4389 4390 task/4390/ns/ipc}] holders=[] mounts=[]
-ipc:[4026532177] [] threads=[] holders=[] mounts=[{/run/ipcns/4ae0 [{4026531832 1 0} {4026532200 4389 0}]}]
-ipc:[4026532181] [] threads=[] holders=[] mounts=[{/srv/outside [{4026532300 5001 0}]}]
+ipc:[4026532177] [] threads=[] holders=[] mounts=[{/run/ipcns/4ae0 [{4026531832 1 0 } {4026532200 4389 0 }]}]
+ipc:[4026532181] [] threads=[] holders=[] mounts=[{/srv/outside [{4026532300 5001 0 }]}]
 ipc:[4026532201] [4389] threads=[] holders=[] mounts=[]
 ipc:[4026532555] [] threads=[] holders=[{4389 0 fd/3}] mounts=[]
 ipc:[4026532999] [] threads=[{4389 4391 task/4391/ns/ipc}] holders=[] mounts=[]

@@ -25,6 +25,10 @@ type way struct {
 // was found, for reading. The caller closes the descriptor, which is of nsfs and has the inode, both checked. The
 // function can block on a mount of somebody who does not answer; [Enter] calls it so that this does not matter.
 func (f *Found) Opener(fs *proc.FS) func() (fd int, err error) {
+	none := errors.New("it was found in no place where it could be opened")
+	if len(f.Mounts) > 0 {
+		none = errors.New("it is only mounted where no process is")
+	}
 	var ways []way
 	for _, pid := range f.Processes[:min(len(f.Processes), maxTries)] {
 		ways = append(ways, way{pid: pid, file: "ns/" + f.Type})
@@ -37,15 +41,15 @@ func (f *Found) Opener(fs *proc.FS) func() (fd int, err error) {
 	}
 	for _, m := range f.Mounts[:min(len(f.Mounts), maxTries)] {
 		for _, s := range m.In[:min(len(m.In), maxTries)] {
-			if s.PID != 0 {
+			switch {
+			case s.Aloof != "":
+				none = fmt.Errorf("it is only mounted below a file system of type %s, which may never answer", s.Aloof)
+			case s.PID != 0:
 				ways = append(ways, way{s.PID, threadFile(s.TID, "root"), m.Point})
 			}
 		}
 	}
-	id, none := f.ID, errors.New("it was found in no place where it could be opened")
-	if len(f.Mounts) > 0 {
-		none = errors.New("it is only mounted where no process is")
-	}
+	id := f.ID
 	return func() (int, error) {
 		err := none
 		for _, w := range ways {
@@ -65,14 +69,14 @@ func (w way) open(fs *proc.FS, id ID) (int, error) {
 	}
 	defer p.Close()
 	if w.point != "" {
-		return openMounted(p.FD(), w, id)
+		return openMounted(p, w, id)
 	}
-	fd, err := openChecked(p.FD(), w.file, id)
+	fd, err := openChecked(p, w.file, id)
 	if errors.Is(err, unix.ENOENT) && strings.HasPrefix(w.file, "ns/") {
 		// A leader that has exited has no namespaces; its threads do.
 		tids, _ := p.Threads()
 		for _, tid := range tids[:min(len(tids), maxTries)] {
-			if fd, err := openChecked(p.FD(), threadFile(tid, w.file), id); err == nil {
+			if fd, err := openChecked(p, threadFile(tid, w.file), id); err == nil {
 				return fd, nil
 			}
 		}
@@ -85,9 +89,9 @@ func (w way) open(fs *proc.FS, id ID) (int, error) {
 
 // openMounted opens a mounted namespace through the root directory of a process
 // that sees it. No link on the way is followed: whoever may write there could lead it anywhere.
-func openMounted(dir int, w way, id ID) (int, error) {
+func openMounted(p *proc.Process, w way, id ID) (int, error) {
 	where := fmt.Sprintf("/proc/%d/%s%s", w.pid, w.file, w.point)
-	root, err := unix.Openat(dir, w.file, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := unix.Openat(p.FD(), w.file, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("/proc/%d/%s: %w", w.pid, w.file, err)
 	}
@@ -97,7 +101,7 @@ func openMounted(dir int, w way, id ID) (int, error) {
 		return -1, fmt.Errorf("%s: %w", where, err)
 	}
 	defer unix.Close(path)
-	fd, err := reopen(path, id)
+	fd, err := reopen(p, path, id)
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", where, err)
 	}
@@ -132,18 +136,18 @@ func walk(dir int, path string) (int, error) {
 // openChecked opens what a link of a process leads to if it is the namespace. What the
 // link leads to may have changed since it was read, and opening a device or a FIFO can do things, so it is
 // looked at through a descriptor that does not open it (O_PATH).
-func openChecked(dir int, file string, id ID) (int, error) {
-	path, err := unix.Openat(dir, file, unix.O_PATH|unix.O_CLOEXEC, 0)
+func openChecked(p *proc.Process, file string, id ID) (int, error) {
+	path, err := unix.Openat(p.FD(), file, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(path)
-	return reopen(path, id)
+	return reopen(p, path, id)
 }
 
 // reopen opens for reading what a descriptor of O_PATH stands for, if that is the namespace.
-func reopen(path int, id ID) (int, error) {
-	inode, err := nsfsInode(path)
+func reopen(p *proc.Process, path int, id ID) (int, error) {
+	inode, err := p.NamespaceInode(path)
 	if err != nil {
 		return -1, err
 	}

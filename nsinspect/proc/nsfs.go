@@ -77,17 +77,31 @@ func (p *Process) holds(d Descriptor) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	var fs unix.Statfs_t
-	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
-		return false
-	}
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil {
-		return false
-	}
 	kind, _, _ := bytes.Cut([]byte(d.Link), []byte(":"))
-	inode, ok := parseNamespace([]byte(d.Link), string(kind))
-	return ok && inode == st.Ino
+	want, ok := parseNamespace([]byte(d.Link), string(kind))
+	inode, err := p.NamespaceInode(fd)
+	return ok && err == nil && inode == want
+}
+
+// NamespaceInode returns the inode of a descriptor of the caller's if it is of a namespace, which it may be although it was opened
+// with O_PATH; an inode on another file system than nsfs means nothing. A process that has ended cannot be asked.
+//
+// The file system of what is no namespace is not asked anything: fstat(2) and fstatfs(2) make a request to the process behind a FUSE
+// mount and wait for the answer, uninterruptibly once it was read (fs/fuse/dev.c, request_wait_answer), so that not even the end of
+// this process would end it. What the kernel knows by itself is enough (AT_STATX_DONT_SYNC, Linux 4.11): the device, which is that of the namespaces of the process.
+func (p *Process) NamespaceInode(fd int) (uint64, error) {
+	var own, st unix.Statx_t
+	const known = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
+	if err := unix.Statx(p.fd, "ns/user", known, unix.STATX_INO, &own); err != nil {
+		return 0, p.fail("ns/user", err)
+	}
+	if err := unix.Statx(fd, "", known|unix.AT_EMPTY_PATH, unix.STATX_INO, &st); err != nil {
+		return 0, err
+	}
+	if st.Dev_major != own.Dev_major || st.Dev_minor != own.Dev_minor {
+		return 0, &flaw{kind: BadData, text: "not a namespace"}
+	}
+	return st.Ino, nil
 }
 
 // SharesDescriptors tells whether a thread has the descriptor table of its process, which clone(2) gives it and
@@ -101,39 +115,81 @@ func (p *Process) SharesDescriptors(tid int) bool {
 	return errno == 0 && order == 0
 }
 
+// NamespaceMount is a place where a namespace is mounted.
+type NamespaceMount struct {
+	Link  string // "ipc:[4026532177]"
+	Point string // as the process sees it
+	// Aloof is the type of a file system on the way to the place which may ask a process, or another machine, for
+	// answers, "" if there is none: going there by its path can block for ever. It is overlay only if there is no other one.
+	Aloof string
+}
+
 // NamespaceMounts returns the mounts of namespaces (of type nsfs) that the process sees, in the kernel's order, and whether
 // it sees the root of its mount namespace: a process in a chroot sees only what is mounted below that. Reading the list takes
 // the lock of the mount namespaces, so the context is its deadline.
-func (p *Process) NamespaceMounts(ctx context.Context) (mounts []Mount, root bool, err error) {
+func (p *Process) NamespaceMounts(ctx context.Context) (mounts []NamespaceMount, root bool, err error) {
 	text, err := p.ReadWithin(ctx, "mountinfo", mountinfoLimit)
 	if err != nil {
 		return nil, false, err
 	}
-	mounts, root, ok := ParseNamespaceMounts(text)
+	mounts, root, ok := parseNamespaceMounts(text)
 	if !ok {
 		err = p.fail("mountinfo", &flaw{kind: BadData, text: "not in the kernel's format"})
 	}
 	return mounts, root, err
 }
 
-// ParseNamespaceMounts reads a mountinfo file as [Process.NamespaceMounts] does: only the lines that matter, as there can be
-// thousands of others. ok is false when one of them is not in the kernel's format; the rest is returned.
-func ParseNamespaceMounts(text []byte) (mounts []Mount, root, ok bool) {
+// parseNamespaceMounts reads a mountinfo file. ok is false when something that matters here is not in the kernel's format; the rest is returned.
+func parseNamespaceMounts(text []byte) (mounts []NamespaceMount, root, ok bool) {
 	ok = true
+	var found []Mount
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		f := bytes.SplitN(line, []byte(" "), 6)
 		if !bytes.Contains(line, []byte(" - nsfs ")) && !(len(f) == 6 && string(f[4]) == "/") {
-			continue
+			continue // there can be thousands of these
 		}
 		m, good := parseMount(line)
 		ok = ok && good
 		root = root || good && m.Point == "/"
 		if good && m.Type == "nsfs" {
-			mounts = append(mounts, m)
+			found = append(found, m)
 		}
 	}
+	if len(found) == 0 {
+		return nil, root, ok
+	}
+	// What each of them is mounted upon, up to the root.
+	above := map[int]Mount{}
+	for line := range bytes.Lines(text) {
+		if m, good := parseMount(bytes.TrimSuffix(line, []byte("\n"))); good {
+			above[m.ID] = m
+		}
+	}
+	for _, m := range found {
+		n := NamespaceMount{Link: m.Root, Point: m.Point}
+		at, there := above[m.Parent]
+		for range len(above) {
+			if !there {
+				break
+			}
+			if !slices.Contains(local(), at.Type) && (n.Aloof == "" || n.Aloof == "overlay") {
+				n.Aloof = at.Type
+			}
+			if at.ID == at.Parent {
+				break
+			}
+			at, there = above[at.Parent]
+		}
+		mounts = append(mounts, n)
+	}
 	return mounts, root, ok
+}
+
+// local are the types of file systems on which a path is looked up without asking anybody. overlay is not among them,
+// as it asks those that it is made of, which any user can choose in a user namespace (Linux 5.11).
+func local() []string {
+	return []string{"bcachefs", "btrfs", "devtmpfs", "ext2", "ext3", "ext4", "f2fs", "proc", "ramfs", "rootfs", "sysfs", "tmpfs", "xfs"}
 }
 
 // SingleThreaded tells whether the process has no thread but its leader, without listing them: the kernel counts them in the

@@ -23,8 +23,25 @@ type FUSE struct {
 	fd    int
 	nodes []*FUSENode // number 1 is the root
 
-	mu    sync.Mutex
-	asked map[string]int // reads and the like by path
+	mu      sync.Mutex
+	asked   map[string]int // reads and the like by path
+	silent  bool           // nothing is answered any more
+	ignored int            // what was asked since
+}
+
+// Silence makes the file system answer nothing at all from now on, also no
+// question for a name or for attributes.
+func (f *FUSE) Silence() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent = true
+}
+
+// Ignored returns how many questions were not answered since Silence.
+func (f *FUSE) Ignored() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ignored
 }
 
 // FUSENode is one file, link or directory.
@@ -174,6 +191,10 @@ func (f *FUSE) answer(op uint32, number uint64, in []byte) (body []byte, errno s
 	attributes := func(number uint64) {
 		n := f.nodes[number]
 		put(number, n.Size, uint64(0), [3]uint64{}, [3]uint32{}, n.mode, uint32(1), uint32(0), uint32(0), uint32(0), uint32(4096), uint32(0))
+	}
+	if f.silent {
+		f.ignored++
+		return nil, 0, true
 	}
 	switch op {
 	case fuseInit:
