@@ -2,12 +2,11 @@ package nsinspect
 
 import (
 	"context"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
@@ -95,21 +94,11 @@ func (s *survey) mappers(spaces []ipc.Space) []*container.Process {
 func (s *survey) readMaps(ctx context.Context, processes []*container.Process, devices []ipc.Device) []ipc.Mapper {
 	mappers := make([]ipc.Mapper, len(processes))
 	failures := make([]error, len(processes))
-	next, group := make(chan int), sync.WaitGroup{}
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for i := range next {
-				p := processes[i]
-				mappers[i] = ipc.Mapper{PID: p.PID, Container: s.judgement.Of(p.PID).Ref, IPC: p.IPC}
-				mappers[i].Attachments, failures[i] = s.mapsOf(ctx, p.PID, p.IPC, devices)
-			}
-		})
-	}
-	for i := range processes {
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	parallel.Each(len(processes), func(i int) {
+		p := processes[i]
+		mappers[i] = ipc.Mapper{PID: p.PID, Container: s.judgement.Of(p.PID).Ref, IPC: p.IPC}
+		mappers[i].Attachments, failures[i] = s.mapsOf(ctx, p.PID, p.IPC, devices)
+	})
 	for i, err := range failures {
 		if err != nil && proc.KindOf(err) != proc.Gone {
 			pid := processes[i].PID

@@ -3,11 +3,9 @@ package nsinspect
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
@@ -32,20 +30,11 @@ type userNamespace struct {
 func (s *survey) credentials(ctx context.Context, pids []int) []*proc.Credentials {
 	all := make([]*proc.Credentials, len(pids))
 	failures := make([]error, len(pids))
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(pids) {
-					return
-				}
-				all[i], failures[i] = s.fs.Credentials(pids[i])
-			}
-		})
-	}
-	group.Wait()
+	parallel.Each(len(pids), func(i int) {
+		if ctx.Err() == nil {
+			all[i], failures[i] = s.fs.Credentials(pids[i])
+		}
+	})
 	for i, err := range failures {
 		var e *proc.Error
 		if errors.As(err, &e) && e.Kind != proc.Gone && !slices.ContainsFunc(s.unreadable[pids[i]], func(k *proc.Error) bool { return k.File == e.File }) {

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
@@ -51,19 +50,7 @@ func (s *survey) devShm(ctx context.Context) []report.ShmMount {
 	}
 	results := make([]ipc.DevShm, len(looks))
 	errs := make([]error, len(looks))
-	next, group := make(chan int), sync.WaitGroup{}
-	for range min(runtime.GOMAXPROCS(0), len(looks)) {
-		group.Go(func() {
-			for i := range next {
-				results[i], errs[i] = s.devShmOf(ctx, looks[i].pid, looks[i].mnt)
-			}
-		})
-	}
-	for i := range looks {
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	parallel.Each(len(looks), func(i int) { results[i], errs[i] = s.devShmOf(ctx, looks[i].pid, looks[i].mnt) })
 
 	mounts := []report.ShmMount{host}
 	for i, l := range looks {

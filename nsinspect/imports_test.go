@@ -19,20 +19,21 @@ const module = "github.com/nsinspect/nsinspect"
 // allowed is the architecture: what each package of the module may import of
 // the module, and of what is restricted. docs/architecture.md draws it.
 var allowed = map[string][]string{
-	"cmd/nsinspect":       {"nsinspect", "audit", "render", "report", "confine", "locale", "kong"},
-	"nsinspect":           {"locale", "explain", "audit", "container", "ipc", "render", "proc", "cgroup", "namespace", "report"},
-	"nsinspect/audit":     {"report", "namespace"},
-	"nsinspect/explain":   {"audit", "container", "proc", "cgroup", "namespace", "report"},
-	"nsinspect/container": {"report", "proc", "cgroup", "namespace"},
-	"nsinspect/ipc":       {"report", "proc", "namespace", "unix"},
-	"nsinspect/render":    {"report"},
-	"nsinspect/namespace": {"proc", "confine", "unix"},
-	"nsinspect/proc":      {"unix"},
-	"nsinspect/cgroup":    {},
-	"nsinspect/report":    {},
-	"nsinspect/confine":   {"unix"},
-	"nsinspect/proctest":  {},
-	"nsinspect/locale":    {},
+	"cmd/nsinspect":               {"nsinspect", "audit", "render", "report", "confine", "locale", "kong"},
+	"nsinspect":                   {"parallel", "locale", "explain", "audit", "container", "ipc", "render", "proc", "cgroup", "namespace", "report"},
+	"nsinspect/audit":             {"report", "namespace"},
+	"nsinspect/explain":           {"audit", "container", "proc", "cgroup", "namespace", "report"},
+	"nsinspect/container":         {"report", "proc", "cgroup", "namespace"},
+	"nsinspect/ipc":               {"report", "proc", "namespace", "unix"},
+	"nsinspect/render":            {"report"},
+	"nsinspect/namespace":         {"parallel", "proc", "confine", "unix"},
+	"nsinspect/proc":              {"unix"},
+	"nsinspect/cgroup":            {},
+	"nsinspect/report":            {},
+	"nsinspect/confine":           {"unix"},
+	"nsinspect/proctest":          {},
+	"nsinspect/locale":            {},
+	"nsinspect/internal/parallel": {},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
@@ -37,19 +37,7 @@ func (s *survey) names(ctx context.Context) map[string]declared {
 	defer cancel()
 	keepers := s.judgement.Keepers
 	found, storages := make([]declared, len(keepers)), &storages{}
-	next, group := make(chan int), sync.WaitGroup{}
-	for range min(runtime.GOMAXPROCS(0), len(keepers)) {
-		group.Go(func() {
-			for i := range next {
-				found[i] = s.namesOf(ctx, keepers[i], storages)
-			}
-		})
-	}
-	for i := range keepers {
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	parallel.Each(len(keepers), func(i int) { found[i] = s.namesOf(ctx, keepers[i], storages) })
 	for i, k := range keepers {
 		out[k.Ref] = found[i]
 	}

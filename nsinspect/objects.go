@@ -5,11 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
@@ -52,19 +51,7 @@ func (s *survey) ipcNamespaces(ctx context.Context) []report.IPCNamespace {
 	s.progress("listing the objects of the IPC namespaces")
 	results := make([]ipc.Objects, len(visits))
 	errs := make([]error, len(visits))
-	var next, group = make(chan int), sync.WaitGroup{}
-	for range min(runtime.GOMAXPROCS(0), len(visits)) {
-		group.Go(func() {
-			for v := range next {
-				results[v], errs[v] = s.objects(ctx, &found[visits[v]])
-			}
-		})
-	}
-	for v := range visits {
-		next <- v
-	}
-	close(next)
-	group.Wait()
+	parallel.Each(len(visits), func(v int) { results[v], errs[v] = s.objects(ctx, &found[visits[v]]) })
 	gone := make([]bool, len(spaces))
 	for v, i := range visits {
 		n := &spaces[i]

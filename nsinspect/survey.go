@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
 	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
@@ -156,19 +156,7 @@ func (s *survey) settle(ctx context.Context) error {
 func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 	details := make([]*proc.Detail, len(visits))
 	failures := make([]error, len(visits))
-	var next, group = make(chan int), sync.WaitGroup{}
-	for range min(runtime.GOMAXPROCS(0), len(visits)) {
-		group.Go(func() {
-			for i := range next {
-				details[i], failures[i] = s.fs.Visit(ctx, visits[i].PID, visits[i].Want)
-			}
-		})
-	}
-	for i := range visits {
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	parallel.Each(len(visits), func(i int) { details[i], failures[i] = s.fs.Visit(ctx, visits[i].PID, visits[i].Want) })
 
 	gone := map[int]bool{}
 	for i, v := range visits {

@@ -3,11 +3,10 @@ package namespace
 import (
 	"cmp"
 	"context"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
+	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 )
 
@@ -172,22 +171,11 @@ func (inv *inventory) result() *Inventory {
 
 // each calls do for the numbers below n in a few goroutines, until the context ends.
 func each(ctx context.Context, n int, do func(i int)) {
-	next, group := make(chan int), sync.WaitGroup{}
-	for range min(runtime.GOMAXPROCS(0), n) {
-		group.Go(func() {
-			for i := range next {
-				do(i)
-			}
-		})
-	}
-	for i := range n {
-		if ctx.Err() != nil {
-			break
+	parallel.Each(n, func(i int) {
+		if ctx.Err() == nil {
+			do(i)
 		}
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	})
 }
 
 // asError returns an error of package proc as what it is, and any other as one
