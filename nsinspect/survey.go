@@ -120,7 +120,7 @@ func (s *survey) accept(snapshot *proc.Snapshot) {
 	s.facts.Identities = make([]container.Identity, len(snapshot.Cgroups))
 	for i, content := range snapshot.Cgroups {
 		s.facts.Identities[i] = container.Identify(content)
-		if _, err := cgroup.Parse([]byte(content)); err != nil {
+		if err := s.checkCgroup(content); err != nil {
 			for _, r := range snapshot.Records {
 				if r.Cgroup == int32(i) {
 					s.unreadable[r.PID] = append(s.unreadable[r.PID], badCgroup(r.PID, err))
@@ -128,6 +128,17 @@ func (s *survey) accept(snapshot *proc.Snapshot) {
 			}
 		}
 	}
+}
+
+// checkCgroup returns an error for the content of a cgroup file that is not the
+// kernel's. Only where no hierarchy is mounted is the file empty, and then it is so for all
+// processes (kernel/cgroup/cgroup.c, proc_cgroup_show); else something was put over it.
+func (s *survey) checkCgroup(content string) error {
+	if content == "" && slices.ContainsFunc(s.cgroups, func(c string) bool { return c != "" }) {
+		return errors.New("empty, where those of other processes are not")
+	}
+	_, err := cgroup.Parse([]byte(content))
+	return err
 }
 
 // badCgroup is the gap of a process whose cgroup file has lines that are not the kernel's.
@@ -163,7 +174,8 @@ func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 		switch err := failures[i]; {
 		case err == nil:
 			s.unreadable[v.PID] = details[i].Errors
-			if _, err := cgroup.Parse([]byte(details[i].Cgroup)); err != nil {
+			unread := slices.ContainsFunc(details[i].Errors, func(e *proc.Error) bool { return strings.HasSuffix(e.File, "cgroup") })
+			if err := s.checkCgroup(details[i].Cgroup); err != nil && !unread {
 				s.unreadable[v.PID] = append(s.unreadable[v.PID], badCgroup(v.PID, err))
 			}
 			s.facts.Apply(details[i], v.Want)
