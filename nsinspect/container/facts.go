@@ -184,6 +184,11 @@ func (f *Facts) Wanted() []Visit {
 		g := groupUp(f)
 		for _, c := range g.groups {
 			want(g.init(c), proc.WantMountInfo)
+			for _, p := range c.members {
+				if !f.apart(p) {
+					want(p, proc.WantCmdline) // a runtime that has not joined, perhaps
+				}
+			}
 		}
 	}
 	visits := make([]Visit, 0, len(ask))
