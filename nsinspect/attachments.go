@@ -100,9 +100,9 @@ func (s *survey) readMaps(ctx context.Context, processes []*container.Process, d
 		mappers[i].Attachments, failures[i] = s.mapsOf(ctx, p.PID, p.IPC, devices)
 	})
 	for i, err := range failures {
-		if err != nil && proc.KindOf(err) != proc.Gone {
+		if k := proc.KindOf(err); err != nil && k != proc.Gone && k != proc.Absent { // one that is ending has no memory left
 			pid := processes[i].PID
-			s.unreadable[pid] = append(s.unreadable[pid], &proc.Error{PID: pid, File: "maps", Kind: proc.KindOf(err), Err: err})
+			s.unreadable[pid] = append(s.unreadable[pid], &proc.Error{PID: pid, File: "maps", Kind: k, Err: err})
 		}
 	}
 	return slices.DeleteFunc(mappers, func(m ipc.Mapper) bool { return len(m.Attachments) == 0 })

@@ -85,12 +85,13 @@ func (c *ipcsCmd) Run(e *env, k *kong.Context) error {
 	view := c.view(k)
 	local := e.locale()
 	e.collected()
-	if len(list.Coverage.Gaps) > 0 {
+	for _, n := range list.Namespaces {
+		if n.Error == "" {
+			continue
+		}
 		e.code = audit.ExitIncomplete
-		for _, n := range list.Namespaces {
-			if n.Error != "" && !c.All {
-				fmt.Fprintf(e.stderr, "nsinspect: %s\n", n.Error)
-			}
+		if !c.All {
+			fmt.Fprintf(e.stderr, "nsinspect: %s\n", n.Error)
 		}
 	}
 	c.only(list)
