@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nsinspect/nsinspect/nsinspect/container"
 	"github.com/nsinspect/nsinspect/nsinspect/internal/parallel"
 	"github.com/nsinspect/nsinspect/nsinspect/ipc"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
@@ -43,7 +44,11 @@ func (s *survey) devShm(ctx context.Context) []report.ShmMount {
 		case report.StateHost:
 			host.Containers = append(host.Containers, c.Ref)
 		case report.StatePrivate, report.StateShared:
-			if p := s.facts.Find(c.Init); p != nil {
+			if p := s.facts.Find(c.Init); p != nil && p.Detail != nil {
+				if why := container.DevShmTrap(p.Detail.MountInfo); why != "" {
+					s.gaps = append(s.gaps, report.Gap{File: c.Ref + "'s /dev/shm", Error: report.Text(why)})
+					continue
+				}
 				looks = append(looks, look{pid: c.Init, ref: c.Ref, mnt: p.Mnt})
 			}
 		}

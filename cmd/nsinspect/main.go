@@ -16,6 +16,9 @@ func main() {
 	// the process by SIGPIPE.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the scan in good order, a second one the process: what
+	// is being waited for may not care about the first.
+	context.AfterFunc(ctx, stop)
 	code := program{os.Stdout, os.Stderr, confine.Apply}.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

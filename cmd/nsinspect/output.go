@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"syscall"
 
 	"github.com/nsinspect/nsinspect/nsinspect/confine"
 )
@@ -34,6 +35,9 @@ func newOutput(name string, stdout io.Writer) (*output, error) {
 }
 
 func outputError(name string, err error) error {
+	if errors.Is(err, syscall.ENXIO) {
+		return fmt.Errorf("-o %s: nobody reads from it; start the reader first", name)
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err // its path is the temporary file's, which means nothing to the user

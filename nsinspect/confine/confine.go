@@ -163,8 +163,11 @@ func (r Report) Seal() Measure {
 	if r.Seccomp.State != On {
 		return r.Seccomp
 	}
-	// The time zone's file is read when the first time is printed, and after this it could not be.
-	_, _ = time.Now().Zone()
+	// The time zone's file is read when the first time is printed, and after this it could not be. The time
+	// package would open any file that the environment names, a pipe too, and wait; whoever takes paths has them read elsewhere.
+	if tz := os.Getenv("TZ"); !strings.HasPrefix(strings.TrimPrefix(tz, ":"), "/") && !strings.Contains(tz, "..") {
+		_, _ = time.Now().Zone()
+	}
 	_, m := filterAllThreads(sealed, r.output)
 	return m
 }

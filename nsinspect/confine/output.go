@@ -50,8 +50,13 @@ func CreateOutput(path string) (*Output, error) {
 	case old.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
 	case !old.Mode().IsRegular():
-		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+		// A named pipe that nobody reads is an error (ENXIO) and not a wait without end.
+		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		if err := unix.SetNonblock(fd, false); err != nil {
+			unix.Close(fd)
 			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 		}
 		return &Output{file: os.NewFile(uintptr(fd), path), dir: -1, path: path}, nil

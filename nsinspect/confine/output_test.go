@@ -325,3 +325,34 @@ func TestOutputOfAConfinedProcess(t *testing.T) {
 		})
 	}
 }
+
+// Opening a named pipe for writing waits for a reader, if one does not ask for
+// the contrary, and no signal that is handled ends the wait.
+func TestOutputPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CreateOutput(path); !errors.Is(err, unix.ENXIO) {
+		t.Errorf("nobody reads: %v", err)
+	}
+	reader, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(reader)
+	o, err := CreateOutput(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Write([]byte("report")); err != nil {
+		t.Error(err)
+	}
+	if err := o.Commit(); err != nil {
+		t.Error(err)
+	}
+	buf := make([]byte, 16)
+	if n, err := unix.Read(reader, buf); err != nil || string(buf[:n]) != "report" {
+		t.Errorf("read %q, %v", buf[:max(n, 0)], err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
@@ -117,6 +118,30 @@ func DevShm(mounts []proc.Mount) string {
 	for _, m := range slices.Backward(mounts) {
 		if m.Point == "/dev/shm" {
 			return fmt.Sprintf("%d:%d", m.Major, m.Minor)
+		}
+	}
+	return ""
+}
+
+// DevShmTrap says why the /dev/shm of a process is not to be looked at, "" if there
+// is no reason: what is on the way is answered for by a process, perhaps the
+// container's own, which can let root wait for ever.
+func DevShmTrap(mounts []proc.Mount) string {
+	seen := map[string]bool{}
+	for _, m := range slices.Backward(mounts) {
+		if seen[m.Point] {
+			continue
+		}
+		seen[m.Point] = true
+		switch m.Point {
+		case "/", "/dev":
+			if strings.HasPrefix(m.Type, "fuse") {
+				return m.Point + " is a file system in user space (" + m.Type + "), which may never answer"
+			}
+		case "/dev/shm":
+			if m.Type != "tmpfs" {
+				return "it is no tmpfs, but " + m.Type
+			}
 		}
 	}
 	return ""

@@ -32,8 +32,9 @@ const (
 //
 // The context bounds it: a name may lead to a file system that never answers.
 // When it ends first, the reading is abandoned with its thread, and the kind of
-// the error is [proc.Blocked]. Call it only where mountinfo has a tmpfs on
-// /dev/shm. What could be listed is returned beside an error.
+// the error is [proc.Blocked]. A thread that waits for a file system in user space cannot even
+// be killed, and keeps this process from ending: call it only where mountinfo has a tmpfs on
+// /dev/shm, and none of those on the way there. What could be listed is returned beside an error.
 func ReadDevShm(ctx context.Context, process int) (DevShm, error) {
 	if err := ctx.Err(); err != nil {
 		return DevShm{}, &proc.Error{File: "root/dev/shm", Kind: proc.Blocked, Err: err}
@@ -100,7 +101,7 @@ func readDevShm(process int) (DevShm, error) {
 	if err != nil {
 		return shm, err
 	}
-	w := shmWalk{device: st.Dev}
+	w := shmWalk{device: uint64(st.Dev)}
 	w.list(dir, "", 0)
 	slices.SortFunc(w.files, func(a, b report.ShmFile) int { return cmp.Compare(a.Name, b.Name) })
 	shm.Files = w.files
@@ -132,13 +133,14 @@ func (w *shmWalk) list(dir int, below string, depth int) {
 			w.fail(below, fmt.Errorf("more than %d files", maxShmFiles))
 			return
 		}
-		var st unix.Stat_t
-		if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); err != nil {
+		// What is mounted there may belong to somebody who never answers; it is not asked.
+		var st unix.Statx_t
+		if err := unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &st); err != nil {
 			w.fail(below+name, err)
 			continue
 		}
-		f := report.ShmFile{Name: report.Text(below + name), Perms: perms(st.Mode & 0o7777), UID: st.Uid, GID: st.Gid,
-			Size: uint64(st.Size), Used: uint64(st.Blocks) * 512, MTime: int64(st.Mtim.Sec)}
+		f := report.ShmFile{Name: report.Text(below + name), Perms: perms(uint32(st.Mode & 0o7777)), UID: st.Uid, GID: st.Gid,
+			Size: st.Size, Used: st.Blocks * 512, MTime: st.Mtime.Sec}
 		directory := st.Mode&unix.S_IFMT == unix.S_IFDIR
 		if directory {
 			f.Name += "/"
@@ -146,7 +148,7 @@ func (w *shmWalk) list(dir int, below string, depth int) {
 		w.files = append(w.files, f)
 		switch {
 		case !directory:
-		case uint64(st.Dev) != w.device:
+		case unix.Mkdev(st.Dev_major, st.Dev_minor) != w.device:
 			w.fail(below+name, errors.New("another file system is mounted there"))
 		case depth == maxShmDepth:
 			w.fail(below+name, fmt.Errorf("deeper than %d directories", maxShmDepth))
@@ -158,15 +160,20 @@ func (w *shmWalk) list(dir int, below string, depth int) {
 
 // enter lists a directory that was on the device a moment ago.
 func (w *shmWalk) enter(dir int, name, below string, depth int) {
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	at, err := unix.Openat(dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		w.fail(below+name, err)
 		return
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || uint64(st.Dev) != w.device {
-		unix.Close(fd)
+	defer unix.Close(at)
+	var st unix.Statx_t
+	if err := unix.Statx(at, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st); err != nil || unix.Mkdev(st.Dev_major, st.Dev_minor) != w.device {
 		w.fail(below+name, errors.New("another file system was mounted there meanwhile"))
+		return
+	}
+	fd, err := unix.Openat(at, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		w.fail(below+name, err)
 		return
 	}
 	w.list(fd, below+name+"/", depth+1)

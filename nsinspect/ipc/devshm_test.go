@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"github.com/nsinspect/nsinspect/nsinspect/proctest"
 	"golang.org/x/sys/unix"
 )
 
@@ -203,4 +204,31 @@ func TestReadDevShmGivesUpOnAFileSystemThatDoesNotAnswer(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Whoever answers for a file system that is mounted in a /dev/shm is never asked:
+// he could let us wait where not even SIGKILL helps.
+func TestReadDevShmAsksNobody(t *testing.T) {
+	var fuse *proctest.FUSE
+	inRoot(t, func(root string) error {
+		shm := filepath.Join(root, "dev/shm")
+		err := steps(
+			func() error { return os.MkdirAll(shm, 0o755) },
+			func() error { return unix.Mount("shm", shm, "tmpfs", 0, "") },
+			func() error { return os.Mkdir(filepath.Join(shm, "trap"), 0o755) },
+		)
+		if err == nil {
+			fuse = proctest.MountFUSE(t, filepath.Join(shm, "trap"))
+		}
+		return err
+	}, func(process int) error {
+		_, err := ReadDevShm(context.Background(), process)
+		if err == nil || !strings.Contains(err.Error(), `"trap": another file system`) {
+			t.Errorf("error %v", err)
+		}
+		return nil
+	})
+	if n := fuse.Count("attributes of "); n != 0 {
+		t.Errorf("it was asked %d times", n)
+	}
 }

@@ -3,6 +3,7 @@ package proc_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
+	"github.com/nsinspect/nsinspect/nsinspect/proctest"
 )
 
 func inode(t *testing.T, path string) uint64 {
@@ -452,5 +454,35 @@ func TestFile(t *testing.T) {
 	}
 	if _, err := fs.File("mounts", 8); proc.KindOf(err) != proc.TooBig {
 		t.Errorf("more than the limit: %v", err)
+	}
+}
+
+// The root directory of a process can be of a file system in user space, that never
+// answers: it is identified without a question.
+func TestRootAsksNobody(t *testing.T) {
+	if apart(t, 0) {
+		return
+	}
+	dir := t.TempDir()
+	f := proctest.MountFUSE(t, dir)
+	fs := open(t, "/proc")
+	before, err := os.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer before.Close()
+	if err := unix.Chroot(dir); err != nil {
+		t.Fatal(err)
+	}
+	d, err := fs.Visit(context.Background(), os.Getpid(), proc.WantRoot)
+	asked := f.Count("attributes of ")
+	if err := errors.Join(before.Chdir(), unix.Chroot(".")); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Root.Ino == 0 || asked != 0 {
+		t.Errorf("root %+v, asked %d times", d.Root, asked)
 	}
 }

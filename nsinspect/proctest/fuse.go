@@ -218,6 +218,7 @@ func (f *FUSE) answer(op uint32, number uint64, in []byte) (body []byte, errno s
 		put(child, uint64(1), uint64(0), uint64(0), uint32(0), uint32(0))
 		attributes(child)
 	case fuseGetattr:
+		f.asked["attributes of "+n.path]++
 		put(uint64(0), uint32(0), uint32(0))
 		attributes(number)
 	case fuseOpen, fuseOpendir:
@@ -268,7 +269,8 @@ func (f *FUSE) answer(op uint32, number uint64, in []byte) (body []byte, errno s
 	return out.Bytes(), 0, false
 }
 
-// Count returns how often a file was read.
+// Count returns how often a file was read, or how often the attributes of one
+// were asked for when path is "attributes of PATH" (the root's is "").
 func (f *FUSE) Count(path string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
