@@ -186,18 +186,21 @@ func (s *survey) reachProcesses(ctx context.Context, exposed []*sharers) {
 		targets[i] = ipc.Target{Cred: cred, Kthread: c.KernelThread,
 			Dumpable: ipc.DumpableFrom(c.Guard.OwnerUID, c.Guard.OwnerGID, cred)}
 	}
-	yama := s.yama()
+	index := make(map[int]int, len(processes))
+	for i, c := range processes {
+		index[c.PID] = i
+	}
+	all := ipc.NewTargets(targets, s.yama())
 	for _, e := range exposed {
-		others := make([]ipc.Target, 0, len(targets))
-		for i, c := range processes {
-			if !e.pids[c.PID] {
-				others = append(others, targets[i])
+		var own []int
+		for pid := range e.pids {
+			if i, ok := index[pid]; ok {
+				own = append(own, i)
 			}
 		}
-		signal, ptrace := ipc.TallySignal(e.pid, others), ipc.TallyPtrace(e.pid, others, yama)
-		e.container.Reach.Signal = signal.Now + signal.AfterSetuid
-		e.container.Reach.Ptrace = ptrace.Now + ptrace.AfterSetuid
-		e.container.Reach.PtraceUnknown = ptrace.Unknown
+		signal, ptrace := all.Tally(e.pid, own)
+		r := &e.container.Reach
+		r.Signal, r.Ptrace, r.PtraceUnknown = signal.Now+signal.AfterSetuid, ptrace.Now+ptrace.AfterSetuid, ptrace.Unknown
 	}
 }
 

@@ -53,13 +53,19 @@ func TestTally(t *testing.T) {
 		{Cred: remap(dockerRoot(), 10, 100000, 10), Dumpable: DumpableYes},
 		{Cred: hostUser(0, 0), Kthread: true},
 	}
-	if got := TallySignal(members, targets); got != (Tally{Now: 5}) {
-		t.Errorf("signals: %+v", got)
+	all := NewTargets(targets, YamaClassic)
+	signal, ptrace := all.Tally(members, nil)
+	if signal != (Tally{Now: 5}) {
+		t.Errorf("signals: %+v", signal)
 	}
 	// Of the fourth it is not known whether it is dumpable. The fifth is in a user
 	// namespace that belongs to uid 0, who has every capability over it.
-	if got := TallyPtrace(members, targets, YamaClassic); got != (Tally{Now: 3, AfterSetuid: 1, Unknown: 1}) {
-		t.Errorf("ptrace: %+v", got)
+	if ptrace != (Tally{Now: 3, AfterSetuid: 1, Unknown: 1}) {
+		t.Errorf("ptrace: %+v", ptrace)
+	}
+	// Members do not count, and who asks the second time gets the same.
+	if signal, ptrace := all.Tally(members, []int{0, 3, 5}); signal != (Tally{Now: 3}) || ptrace != (Tally{Now: 2, AfterSetuid: 1}) {
+		t.Errorf("without members: signals: %+v, ptrace: %+v", signal, ptrace)
 	}
 }
 

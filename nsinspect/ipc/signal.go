@@ -43,61 +43,6 @@ func (c *Cred) maySignal(t *Target) (answer, Via) {
 	return c.capable(t.Cred.UserNS, capKill), ViaCapKill
 }
 
-// Tally counts targets by what can be done to them.
-type Tally struct {
-	Now, AfterSetuid, Unknown, No int
-}
-
-func (t *Tally) add(s State) {
-	switch s {
-	case Now:
-		t.Now++
-	case AfterSetuid:
-		t.AfterSetuid++
-	case No:
-		t.No++
-	default:
-		t.Unknown++
-	}
-}
-
-// TallySignal counts the targets that some member can signal. Kernel threads are
-// not counted at all, since they take no notice.
-func TallySignal(members []Cred, targets []Target) Tally {
-	return tally(members, targets, Signal)
-}
-
-// TallyPtrace counts the targets whose memory some member can read and write.
-// Kernel threads, which have none, are not counted at all.
-func TallyPtrace(members []Cred, targets []Target, y Yama) Tally {
-	return tally(members, targets, func(c Cred, t Target) Grant { return Ptrace(c, t, y) })
-}
-
-func tally(members []Cred, targets []Target, judge func(Cred, Target) Grant) Tally {
-	members = Distinct(members)
-	var sum Tally
-	seen := map[string]State{}
-	var key []byte
-	for i := range targets {
-		t := &targets[i]
-		if t.Kthread {
-			continue
-		}
-		key = t.appendKey(key[:0])
-		best, ok := seen[string(key)]
-		if !ok {
-			for _, c := range members {
-				if best = max(best, judge(c, *t).State); best == Now {
-					break
-				}
-			}
-			seen[string(key)] = best
-		}
-		sum.add(best)
-	}
-	return sum
-}
-
 func (t *Target) appendKey(b []byte) []byte {
 	b = t.Cred.appendKey(b)
 	b = append(b, 0, byte(t.Dumpable))
