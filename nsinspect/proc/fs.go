@@ -26,7 +26,7 @@ type FS struct {
 	path      string
 	fd        int
 	live      bool
-	library   procfs.FS
+	byPath    procfs.FS
 	abandoned atomic.Int32 // reads that were given up on and have not returned yet
 	readers   sync.Pool    // of *reader
 	noLabels  atomic.Bool  // the kernel has said that no LSM has labels
@@ -62,7 +62,7 @@ func Open(path string) (*FS, error) {
 		path:     path,
 		fd:       fd,
 		live:     int64(st.Type) == unix.PROC_SUPER_MAGIC,
-		library:  library,
+		byPath:   library,
 	}, nil
 }
 

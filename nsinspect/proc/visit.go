@@ -265,7 +265,7 @@ func (p *Process) stat() (st procfs.ProcStat, err error) {
 		return st, err
 	}
 	defer contain(&err)
-	proc, err := p.fs.library.Proc(p.PID)
+	proc, err := p.fs.byPath.Proc(p.PID)
 	if err != nil {
 		return st, err
 	}
@@ -283,7 +283,7 @@ func (p *Process) cmdline() ([]string, error) {
 	if err := p.harmless("cmdline", cmdlineLimit-1); err != nil {
 		return nil, err
 	}
-	proc, err := p.fs.library.Proc(p.PID)
+	proc, err := p.fs.byPath.Proc(p.PID)
 	if err == nil && p.TID != 0 {
 		proc, err = proc.Thread(p.TID)
 	}
@@ -331,7 +331,7 @@ func parseError(err error) error {
 	return &flaw{kind: BadData, text: err.Error(), cause: err}
 }
 
-// status does not call the library: its ProcStatus lacks the groups and the seccomp mode, two readings
+// status does not call the byPath: its ProcStatus lacks the groups and the seccomp mode, two readings
 // could be from before and after a setuid, and its NewStatus takes all memory on a forged list of CPUs.
 func (p *Process) status() (*Status, error) {
 	b, err := p.read("status", statusLimit)
