@@ -5,7 +5,7 @@ BIN       := bin/nsinspect
 GOTESTSUM := gotest.tools/gotestsum@v1.13.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 TARGETS   := amd64 arm64 arm 386 riscv64 ppc64le s390x
 FUZZTIME  ?= 60s
 
@@ -36,9 +36,7 @@ bench: build
 	$(SUDO) bin/measure -o docs/performance.md $(BENCHFLAGS)
 
 lint:
-	@test -z "$$(gofmt -l cmd nsinspect scripts)" || { gofmt -l cmd nsinspect scripts; echo "gofmt: run gofmt -w on the files above"; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	@GO="$(GO)" STATICCHECK=$(STATICCHECK) GOLANGCI=$(GOLANGCI) GOVULNCHECK=$(GOVULNCHECK) scripts/lint
 
 # Every fuzz target of every package, one after the other.
 fuzz:

@@ -58,9 +58,10 @@ func (o *output) commit() error {
 	return nil
 }
 
-// discard removes what was not committed.
+// discard removes what was not committed. There is an error to tell of already,
+// and a temporary file that stays is the least of it.
 func (o *output) discard() {
 	if o.file != nil {
-		o.file.Discard()
+		_ = o.file.Discard()
 	}
 }

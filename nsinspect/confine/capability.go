@@ -114,8 +114,8 @@ func dropBounding() error {
 	}
 	// The first number that the kernel does not know answers EINVAL (PR_CAPBSET_READ, since Linux 2.6.25).
 	for c := uintptr(0); c < 64; c++ {
-		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
-		if err != nil {
+		set, unknown := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if unknown != nil {
 			return nil
 		}
 		if set == 0 {

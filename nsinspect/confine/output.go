@@ -134,7 +134,7 @@ func (o *Output) pin(temporary, final string) error {
 		return os.NewSyscallError("mprotect", err)
 	}
 	// ENOSYS before Linux 6.10, EPERM on 32 bits: then the page is as good as it was.
-	unix.Syscall(unix.SYS_MSEAL, uintptr(unsafe.Pointer(&page[0])), uintptr(size), 0)
+	_, _, _ = unix.Syscall(unix.SYS_MSEAL, uintptr(unsafe.Pointer(&page[0])), uintptr(size), 0)
 	o.page = page
 	return nil
 }

@@ -56,10 +56,10 @@ func TestQueueBytes(t *testing.T) {
 			ids = append(ids, id)
 		}
 		if got, err := QueueBytes(int64(ids[2])); err != nil || got != limits.MsgMNB {
-			return fmt.Errorf("got %d, %v, want %d", got, err, limits.MsgMNB)
+			return fmt.Errorf("got %d, %w, want %d", got, err, limits.MsgMNB)
 		}
 		if _, err := QueueBytes(int64(ids[2]) + 1<<20); !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("an id that nobody has: %v", err)
+			return fmt.Errorf("an id that nobody has: %w", err)
 		}
 		// Without CAP_IPC_OWNER a queue of the mode 0 cannot be read, and is told all the same.
 		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -82,9 +82,9 @@ func parseMapping(line []byte, devices []Device) (a Attachment, ok bool, err err
 	if !ok || len(hex) != 8 || inode > math.MaxInt32 {
 		return a, false, nil
 	}
-	key, err := strconv.ParseUint(string(hex), 16, 32)
-	if err != nil {
-		return a, false, nil
+	key, notHex := strconv.ParseUint(string(hex), 16, 32)
+	if notHex != nil {
+		return a, false, nil // somebody's file, and no fault of the line
 	}
 	return Attachment{ID: int64(inode), Key: uint32(key), Maps: 1}, true, nil
 }
@@ -133,7 +133,7 @@ func sharedDevice(file func(string, int) ([]byte, error), size, flags int) (Devi
 	if err != nil {
 		return Device{}, fmt.Errorf("mmap: %w", err)
 	}
-	defer unix.Munmap(mem)
+	defer func() { _ = unix.Munmap(mem) }()
 	maps, err := file("self/maps", maxMaps)
 	if err != nil {
 		return Device{}, fmt.Errorf("self/maps: %w", err)

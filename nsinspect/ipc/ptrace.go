@@ -152,6 +152,7 @@ func (c *Cred) mayTraceBy(t *Target, y Yama, ids ptraceIDs) (answer, Via) {
 	over := c.capable(t.Cred.UserNS, capSysPtrace)
 	via := ViaUID
 
+	//nolint:gocritic // badCond takes the chain of equalities for a mistake; it is the kernel's
 	sameIDs := uid == t.Cred.UID && uid == t.Cred.EUID && uid == t.Cred.SUID &&
 		gid == t.Cred.GID && gid == t.Cred.EGID && gid == t.Cred.SGID
 	ok := yes

@@ -763,7 +763,7 @@ func (v *victim) try() byte {
 		}
 		unix.Close(fd)
 	} else {
-		errno = err.(unix.Errno)
+		errors.As(err, &errno)
 	}
 	if err == nil {
 		errno = 0

@@ -84,8 +84,9 @@ func (f *Found) mounted(point string, in Seen) {
 		f.Mounts = append(f.Mounts, Mount{point, []Seen{in}})
 		return
 	}
-	if last := f.Mounts[i].In; last[len(last)-1].Mnt != in.Mnt { // one on top of the other
-		f.Mounts[i].In = append(last, in)
+	at := &f.Mounts[i]
+	if at.In[len(at.In)-1].Mnt != in.Mnt { // else one on top of the other
+		at.In = append(at.In, in)
 	}
 }
 

@@ -263,7 +263,7 @@ func TestEnterPassesOnTheErrorOfTheVisit(t *testing.T) {
 	fd, inode, _ := foreign(t)
 	want := errors.New("half of it")
 	got, err := Enter(context.Background(), again(fd), inode, func() (int, error) { return 7, want })
-	if got != 7 || err != want {
+	if got != 7 || !errors.Is(err, want) {
 		t.Errorf("got %d, %v, want 7, %v", got, err, want)
 	}
 }

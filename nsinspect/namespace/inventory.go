@@ -3,6 +3,7 @@ package namespace
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -181,7 +182,8 @@ func each(ctx context.Context, n int, do func(i int)) {
 // asError returns an error of package proc as what it is, and any other as one
 // about a file of a process.
 func asError(pid int, file string, err error) *proc.Error {
-	if e, ok := err.(*proc.Error); ok {
+	var e *proc.Error
+	if errors.As(err, &e) {
 		return e
 	}
 	return &proc.Error{PID: pid, File: file, Kind: proc.KindOf(err), Err: err}

@@ -1,6 +1,10 @@
 package proc
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // Credentials is what the kernel judges a process by, and nothing else of it.
 type Credentials struct {
@@ -26,7 +30,7 @@ func (fs *FS) Credentials(pid int) (*Credentials, error) {
 	c := &Credentials{PID: pid}
 	n, err := r.file(dir, pathStat, statLimit)
 	switch {
-	case fs.live && err == unix.ENOENT:
+	case fs.live && errors.Is(err, unix.ENOENT):
 		return nil, fs.unseen(pid, dir)
 	case err != nil:
 		return nil, newError(pid, "stat", err)

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +46,7 @@ func (fs *FS) guard(r *reader, dir int) (*Guard, error) {
 		g.Label = string(bytes.TrimRight(label, "\x00\n"))
 	case KindOf(err) == Gone:
 		return nil, err
-	case fs.live && err == unix.EINVAL:
+	case fs.live && errors.Is(err, unix.EINVAL):
 		fs.noLabels.Store(true)
 	}
 	return g, nil

@@ -60,11 +60,12 @@ func TestLiveSelf(t *testing.T) {
 	if err != nil || len(d.Errors) > 0 {
 		t.Fatal(err, d.Errors)
 	}
-	var rootDir, cwd = unix.Stat_t{}, ""
+	var rootDir unix.Stat_t
 	if err := unix.Stat("/", &rootDir); err != nil {
 		t.Fatal(err)
 	}
-	if cwd, err = os.Getwd(); err != nil {
+	cwd, err := os.Getwd()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if d.Cgroup != string(cgroup) || d.Record.Cgroup != -1 || d.PPID != os.Getppid() || d.State == 0 || d.StartTime == 0 || d.KernelThread || d.Threads < 2 ||

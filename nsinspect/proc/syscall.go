@@ -82,7 +82,7 @@ func getdents(quick bool, fd int, buf []byte) (int, error) {
 // closeFD is close(2), whose error means nothing for what was only read.
 func closeFD(quick bool, fd int) {
 	if quick {
-		unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+		_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	} else {
 		unix.Close(fd)
 	}

@@ -220,7 +220,7 @@ func (fs *FS) visitCalm(pid int, want Want) (calm, error) {
 	}
 	if want&WantUserNS != 0 {
 		if d.UserNS, err = view.Namespace("user"); err != nil {
-			d.Errors = append(d.Errors, err.(*Error))
+			d.Errors = append(d.Errors, newError(pid, view.file("ns/user"), err))
 		}
 	}
 	return calm{view, d}, nil

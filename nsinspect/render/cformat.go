@@ -93,7 +93,7 @@ func parseConversion(s string) (c conversion, n int, ok bool) {
 }
 
 func (c conversion) append(b []byte, arg any) []byte {
-	text := ""
+	var text string
 	switch v := arg.(type) {
 	case string:
 		if text = v; c.precision >= 0 && len(text) > c.precision {
@@ -147,7 +147,7 @@ func sizeLetters(bytes uint64, decimal string) string {
 	tenths := uint64(0)
 	if rest != 0 {
 		// Without the last ten bits of an exabyte's rest the product fits.
-		thousandths := uint64(0)
+		var thousandths uint64
 		if rest >= 1<<64/1000 {
 			thousandths = rest / 1024 * 1000 >> (shift - 10)
 		} else {

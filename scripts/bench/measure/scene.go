@@ -54,7 +54,7 @@ func crowdOf(ctx context.Context, cmd *exec.Cmd) (*crowd, error) {
 	defer stop()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "ready") {
-		return nil, fmt.Errorf("population: %q, %v, %w", line, err, c.end())
+		return nil, fmt.Errorf("population: %q, %w, %w", line, err, c.end())
 	}
 	c.processes, err = countProcesses()
 	return c, err

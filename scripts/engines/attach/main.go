@@ -55,7 +55,7 @@ func run() error {
 		if err := a.try(id, "after_setuid"); err != nil {
 			return err
 		}
-	} else if err != unix.EPERM {
+	} else if !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("setresuid %d: %w", uid, err)
 	}
 	return json.NewEncoder(os.Stdout).Encode(a)
