@@ -53,6 +53,7 @@ func janitor() int {
 		return 1
 	}
 	before := cgroups()
+	places := missing(fixedPlaces)
 
 	self, err := os.Executable()
 	if err != nil {
@@ -98,6 +99,7 @@ func janitor() int {
 	}
 	left := leftovers(lab)
 	clean(lab, before)
+	removePlaces(places)
 	if code == 0 && len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "engines: the tests passed, but left this behind (removed now):\n\t%s\n", strings.Join(left, "\n\t"))
 		code = 1
@@ -253,6 +255,37 @@ func removeStates(lab string) {
 			if data, err := os.ReadFile(f); err == nil && bytes.Contains(data, []byte(lab+"/")) {
 				os.RemoveAll(filepath.Dir(f))
 			}
+		}
+	}
+}
+
+// fixedPlaces are where engines write whatever they are told: dockerd its key,
+// shims and clients their sockets and pipes, podman a cache. Children come
+// before their parents.
+var fixedPlaces = []string{
+	"/etc/docker/key.json", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/run/lxc", "/run/netns", "/run/runc", "/run/crun",
+	"/run/systemd/nspawn", "/var/lib/containers/cache/blob-info-cache-v1.boltdb", "/var/lib/containers/cache", "/var/lib/containers",
+}
+
+// missing returns the paths that do not exist.
+func missing(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool {
+		_, err := os.Lstat(p)
+		return err == nil
+	})
+}
+
+// removePlaces removes places that were not there before: files, and directories
+// with nothing in them but sockets, pipes and directories.
+func removePlaces(places []string) {
+	for _, place := range places {
+		keep := false
+		filepath.WalkDir(place, func(path string, d fs.DirEntry, err error) error {
+			keep = keep || err == nil && path != place && d.Type().IsRegular()
+			return nil
+		})
+		if !keep {
+			os.RemoveAll(place)
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 // keeps in /run and /dev/shm for all of a machine's podmans is private too.
 type podman struct {
 	*lab
-	client []string
+	client   []string
+	rootless bool
 }
 
 // privateRun is a script for privateMounts: podman's network namespaces and
@@ -38,8 +39,8 @@ events_logger = "file"
 lock_type = "file"
 `)
 	l.env = append(l.env, "CONTAINERS_CONF="+config)
-	p := &podman{lab: l, client: slices.Concat(as, []string{"podman"})}
-	if len(as) == 0 {
+	p := &podman{lab: l, client: slices.Concat(as, []string{"podman"}), rootless: len(as) > 0}
+	if !p.rootless {
 		p.client = append(p.client, "--root", l.path("root"), "--runroot", l.path("run"), "--tmpdir", l.path("tmp"))
 	}
 	if _, err := p.try("import", l.layerFile(), imageName); err != nil {
@@ -140,23 +141,35 @@ func (p *podman) containers() (all []truth, conmons []int) {
 	return all, conmons
 }
 
-// top lists the container's processes as the engine knows them. Podman 4.3 knows
-// none of a container without a cgroup, and of one with the host's PID namespace
-// none or a stranger's; there it is the tree below the init.
+// top lists the container's processes as the engine knows them, by its cgroup.
+// Without a cgroup podman 4.3 looks through all of the machine's processes, which
+// can take as long as any of them likes; there the PID namespace is asked, and
+// where that is the host's, the tree below the init.
 func (p *podman) top(id string, init int) []int {
 	p.Helper()
-	var pids []int
-	var out string
-	if ns, err := pidNamespace(init); err == nil && ns != hostPIDNamespace {
-		out, _ = p.try("top", id, "hpid")
+	ns, err := pidNamespace(init)
+	if err != nil {
+		p.Fatal(err)
 	}
-	for _, f := range strings.Fields(out) {
-		if pid, err := strconv.Atoi(f); err == nil {
-			pids = append(pids, pid)
+	if ns == hostPIDNamespace {
+		return append([]int{init}, descendants(init)...)
+	}
+	var pids []int
+	if !p.rootless {
+		out, _ := p.try("top", id, "hpid")
+		for _, f := range strings.Fields(out) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, pid)
+			}
 		}
 	}
-	if len(pids) == 0 {
-		return append([]int{init}, descendants(init)...)
+	if len(pids) > 0 {
+		return pids
+	}
+	for _, pid := range descendants(os.Getppid()) {
+		if other, err := pidNamespace(pid); err == nil && other == ns {
+			pids = append(pids, pid)
+		}
 	}
 	return pids
 }
