@@ -56,7 +56,42 @@ func (s *survey) findThreads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, task := range inv.Tasks {
+	s.enterThreads(inv.Tasks)
+	return nil
+}
+
+// findMembersThreads does the same for the processes of containers that have several
+// threads, so that private is said of every one of them.
+func (s *survey) findMembersThreads(ctx context.Context) error {
+	var records []proc.Record
+	for i := range s.facts.Processes {
+		p := &s.facts.Processes[i]
+		if m := s.judgement.Of(p.PID); m.Role == container.RolePayload && p.Detail != nil && !p.Zombie && (p.Detail.Threads > 1 || p.TID != 0 || !s.fs.Procfs()) {
+			records = append(records, p.Record)
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	s.progress("reading the threads of the containers")
+	inv, err := namespace.TakeInventory(ctx, s.fs, records, namespace.Search{Types: []string{"ipc", "pid"}, Threads: true})
+	if err != nil {
+		return err
+	}
+	for _, e := range inv.Errors {
+		if e.Kind != proc.Gone {
+			s.unreadable[e.PID] = append(s.unreadable[e.PID], e)
+		}
+	}
+	if len(inv.Tasks) > 0 {
+		s.enterThreads(inv.Tasks)
+		s.judgement = container.Judge(&s.facts)
+	}
+	return nil
+}
+
+func (s *survey) enterThreads(tasks []namespace.Task) {
+	for _, task := range tasks {
 		p := s.facts.Find(task.PID)
 		if p == nil {
 			continue
@@ -74,7 +109,6 @@ func (s *survey) findThreads(ctx context.Context) error {
 			p.Threads = append(p.Threads, t)
 		}
 	}
-	return nil
 }
 
 func (s *survey) namespaces(ctx context.Context) (*report.Namespaces, error) {

@@ -66,10 +66,11 @@ func (s *survey) exposed(ctx context.Context) []*sharers {
 			continue
 		}
 		e.euids[cred.EUID] = true
-		if f.Baseline.IsIPC(p.IPC) {
+		atIPC, atPID := f.AtHost(p)
+		if atIPC {
 			e.ipc = append(e.ipc, cred)
 		}
-		if f.Baseline.IsPID(p.PIDNS) {
+		if atPID {
 			e.pid = append(e.pid, cred)
 		}
 	}

@@ -113,6 +113,15 @@ func TestStories(t *testing.T) {
 100 state=Z ipc=- mnt=- pid=8 cgroup=0::/ ppid=1
 100/101 state=S ipc=host mnt=9 pid=8 cgroup=0::/docker/` + idA,
 			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc docker:aaaaaaaaaaaa"}},
+		{"its main thread has ended, one thread is where it belongs and one in the host's IPC namespace", `
+100 state=Z ipc=- mnt=- pid=8 cgroup=0::/ ppid=1
+100/101 state=S ipc=7 mnt=9 pid=8 cgroup=0::/docker/` + idA + `
+100/102 state=S ipc=host mnt=9 pid=8 cgroup=0::/docker/` + idA,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private exposed", "high stray-ipc docker:aaaaaaaaaaaa"}},
+		{"one thread is in the host's IPC namespace", `
+100 ipc=7 mnt=9 pid=8 cgroup=0::/docker/` + idA + `
+100/102 ipc=host`,
+			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private exposed", "high stray-ipc docker:aaaaaaaaaaaa"}},
 		{"a zombie is nobody's", "100 state=Z ipc=- mnt=- pid=8 cgroup=0::/docker/" + idA, nil},
 		{"a payload calls its cgroup a monitor's", `
 100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/` + idA + `

@@ -95,6 +95,11 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 			return nil, err
 		}
 	}
+	if !opt.Deep {
+		if err := s.findMembersThreads(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 

@@ -27,7 +27,7 @@ type held struct {
 // /proc/PID/ns. While a process is open, its threads and descriptors are looked at too.
 func (inv *inventory) byProcess(ctx context.Context, records []proc.Record) {
 	all := make([]told, len(records))
-	if inv.search.Deep || slices.ContainsFunc(inv.search.Types, func(t string) bool { return !recorded(t) }) {
+	if inv.search.Deep || inv.search.Threads || slices.ContainsFunc(inv.search.Types, func(t string) bool { return !recorded(t) }) {
 		each(ctx, len(records), func(i int) { all[i] = inv.ask(ctx, &records[i]) })
 	} else {
 		for i := range records {
@@ -106,7 +106,7 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 	t.in = inv.links(view, &t.errors)
 	t.holders = inv.children(view, t.in, &t.errors)
 	switch {
-	case !inv.search.Deep || rec.Zombie:
+	case !inv.search.Deep && !inv.search.Threads || rec.Zombie:
 	case len(t.in) == 0 && len(t.errors) > 0:
 		// Nothing more will be told of its threads and descriptors, and one error is enough to say so.
 		first := *t.errors[0]
@@ -115,7 +115,9 @@ func (inv *inventory) ask(ctx context.Context, rec *proc.Record) (t told) {
 	default:
 		tids := inv.threads(p, &t)
 		inv.askThreads(ctx, p, rec, tids, &t)
-		inv.askDescriptors(ctx, p, tids, &t)
+		if inv.search.Deep {
+			inv.askDescriptors(ctx, p, tids, &t)
+		}
 	}
 	t.gone = p.Alive() != nil
 	if len(t.tasks) > 0 && slices.ContainsFunc(fromRecord(rec), func(id ID) bool { return inv.wants(id.Type) && !slices.Contains(t.in, id) }) {

@@ -54,6 +54,9 @@ func (inv *inventory) askThread(thread *proc.Process, t *told) {
 	if len(task.In) > 0 {
 		t.tasks = append(t.tasks, task)
 	}
+	if !inv.search.Deep {
+		return
+	}
 	for _, h := range inv.children(thread, in, &t.errors) {
 		if !slices.Contains(t.in, h.id) {
 			t.holders = append(t.holders, h)

@@ -64,6 +64,8 @@ type Search struct {
 	Types []string
 	// Deep looks into threads and open descriptors, and into mount namespaces without a process.
 	Deep bool
+	// Threads looks into threads only.
+	Threads bool
 	// MountsIn tells in which mount namespaces to look for mounts; nil for none, [Everywhere] for all.
 	MountsIn func(inode uint64) bool
 	// Owners asks each namespace for its owner and its parent, which takes a descriptor of it.
@@ -76,7 +78,7 @@ func Everywhere(uint64) bool { return true }
 // Inventory is every namespace that was found.
 type Inventory struct {
 	Found  []Found // by type and inode
-	Tasks  []Task  // the threads that are not where their process is, by PID and TID; only with Search.Deep
+	Tasks  []Task  // the threads that are not where their process is, by PID and TID; only with Search.Deep or Search.Threads
 	Errors []*proc.Error
 }
 

@@ -140,7 +140,7 @@ type Namespace struct {
 	HostStrays []int `json:"host_strays"`
 
 	// StrayThreads are single threads that are not where the init is, while their
-	// process is. They are only looked for in a deep scan.
+	// process is.
 	StrayThreads []Thread `json:"stray_threads"`
 }
 
