@@ -61,15 +61,46 @@ func (s *survey) userNamespaces(ctx context.Context, processes []*proc.Credentia
 	if inv, err := namespace.TakeInventory(ctx, s.fs, records, namespace.Search{Types: []string{"user"}, Owners: true}); err == nil {
 		namespaces = tree(inv)
 	}
+	own := s.ownUserNS()
 	for inode, pid := range first {
 		u := userNamespace{ns: namespaces[inode]}
 		if inode == namespace.InitialUser {
 			u.ns = ipc.InitialUserNS()
 		}
 		u.uids, u.gids, u.setgroups = s.idMaps(pid, inode)
+		if inode == own {
+			u.uids, u.gids = u.uids.FromWithin(), u.gids.FromWithin()
+		}
 		known[inode] = u
 	}
 	return known
+}
+
+// ownUserNS returns the user namespace of the reader, whose maps have the numbers
+// of the namespace around it while every other id is given in its own; 0 if that is unknown.
+func (s *survey) ownUserNS() uint64 {
+	if !s.fs.Procfs() {
+		return 0
+	}
+	fs, self := s.fs, s.fs.Self()
+	if self == 0 { // a procfs of a PID namespace that the reader is not in
+		own, err := proc.Open("/proc")
+		if err != nil {
+			return 0
+		}
+		defer own.Close()
+		fs, self = own, own.Self()
+	}
+	p, err := fs.Process(self)
+	if err != nil {
+		return 0
+	}
+	defer p.Close()
+	inode, err := p.Namespace("user")
+	if err != nil {
+		return 0
+	}
+	return inode
 }
 
 // idMaps reads the maps of a user namespace through a process in it. What cannot

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/nsinspect/nsinspect/nsinspect"
@@ -23,7 +22,7 @@ func (c *explainCmd) Run(e *env) error {
 	case "json":
 		err = render.JSON(e.out, x)
 	case "ndjson":
-		err = json.NewEncoder(e.out).Encode(x)
+		err = render.Lines(e.out, x)
 	default:
 		err = render.Explanation(e.out, x, e.style())
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -99,7 +98,7 @@ func (c *ipcsCmd) Run(e *env, k *kong.Context) error {
 	case "json":
 		err = render.JSON(e.out, list)
 	case "ndjson":
-		err = ipcsNDJSON(json.NewEncoder(e.out), list)
+		err = render.IPCSNDJSON(e.out, list)
 	default:
 		err = c.tables(e, list, view, local)
 	}
@@ -262,58 +261,6 @@ func ipcsTitle(n *report.ListedIPC) string {
 	}
 	return title
 }
-
-// ipcsNDJSON writes one object a line.
-func ipcsNDJSON(lines *json.Encoder, list *report.IPCS) error {
-	for i := range list.Namespaces {
-		n := &list.Namespaces[i]
-		for _, s := range n.Shm {
-			if err := lines.Encode(shmLine{n.Inode, "shm", s}); err != nil {
-				return err
-			}
-		}
-		for _, s := range n.Sem {
-			if err := lines.Encode(semLine{n.Inode, "sem", s}); err != nil {
-				return err
-			}
-		}
-		for _, m := range n.Msg {
-			if err := lines.Encode(msgLine{n.Inode, "msg", m}); err != nil {
-				return err
-			}
-		}
-		for _, q := range n.Mqueue {
-			if err := lines.Encode(mqueueLine{n.Inode, "mqueue", q}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// The lines of ndjson: an object with its namespace and its kind.
-type (
-	shmLine struct {
-		IPC  uint64 `json:"ipc"`
-		Kind string `json:"kind"`
-		report.Shm
-	}
-	semLine struct {
-		IPC  uint64 `json:"ipc"`
-		Kind string `json:"kind"`
-		report.Sem
-	}
-	msgLine struct {
-		IPC  uint64 `json:"ipc"`
-		Kind string `json:"kind"`
-		report.Msg
-	}
-	mqueueLine struct {
-		IPC  uint64 `json:"ipc"`
-		Kind string `json:"kind"`
-		report.Mqueue
-	}
-)
 
 // locale reads names, the time zone and the language. Without them there are
 // numbers, UTC and English.

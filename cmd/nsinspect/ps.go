@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/nsinspect/nsinspect/nsinspect"
@@ -23,12 +22,7 @@ func (c *psCmd) Run(e *env) error {
 	case "json":
 		err = render.JSON(e.out, list)
 	case "ndjson":
-		lines := json.NewEncoder(e.out)
-		for _, p := range list.Processes {
-			if err = lines.Encode(p); err != nil {
-				break
-			}
-		}
+		err = render.Lines(e.out, list.Processes...)
 	default:
 		err = render.Processes(e.out, list, e.style(), c.All)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/nsinspect/nsinspect/nsinspect"
@@ -21,12 +20,7 @@ func (rulesCmd) Run(e *env) error {
 	case "json":
 		err = render.JSON(e.out, report.Rules{Schema: report.RulesSchema, Tool: nsinspect.Tool(), Rules: rules})
 	case "ndjson":
-		lines := json.NewEncoder(e.out)
-		for _, r := range rules {
-			if err = lines.Encode(r); err != nil {
-				break
-			}
-		}
+		err = render.Lines(e.out, rules...)
 	default:
 		err = render.Rules(e.out, rules, e.style())
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nsinspect/nsinspect/nsinspect/audit"
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
 	"github.com/nsinspect/nsinspect/nsinspect/container"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
@@ -16,23 +17,11 @@ import (
 func (x *explainer) process(pid int) {
 	p := x.Facts.Find(pid)
 	m := x.Judgement.Of(pid)
-	b := x.Facts.Baseline
 	x.out.Kind, x.out.Subject = report.KindProcess, fmt.Sprintf("PID %d", pid)
 	x.out.Container = x.find(m.Ref)
 	x.about[pid] = true
-	row := &report.Process{
-		PID: pid, Container: m.Ref, Role: string(m.Role),
-		IPC:   report.Place{Inode: p.IPC, Host: b.IsIPC(p.IPC)},
-		PIDNS: report.Place{Inode: p.PIDNS, Host: b.IsPID(p.PIDNS)},
-		Mnt:   report.Place{Inode: p.Mnt, Host: p.Mnt != 0 && p.Mnt == b.Mnt},
-	}
-	if d := p.Detail; d != nil {
-		row.PPID, row.Comm = d.PPID, report.Text(d.Comm)
-		if d.State != 0 {
-			row.State = report.Text(string(rune(d.State)))
-		}
-	}
-	x.out.Process = row
+	row := container.Row(x.Facts, x.Judgement, p)
+	x.out.Process = &row
 	box := x.sandboxOf(pid)
 	x.out.Summary = x.place(p, m, box)
 
@@ -42,7 +31,7 @@ func (x *explainer) process(pid int) {
 	x.namespaces(p)
 	x.ancestors(p)
 	x.findings(func(f *report.Finding) bool {
-		about := f.Subject == m.Ref && m.Ref != "" && m.Role != container.RoleMonitor || box != nil && f.Subject == fmt.Sprintf("sandbox:%d", box.Leader)
+		about := f.Subject == m.Ref && m.Ref != "" && m.Role != container.RoleMonitor || box != nil && f.Subject == audit.SandboxRef(*box)
 		return about || slices.ContainsFunc(f.Evidence, func(e report.Evidence) bool {
 			return strings.HasPrefix(e.What, fmt.Sprintf("/proc/%d/", pid))
 		})

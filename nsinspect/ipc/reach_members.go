@@ -41,11 +41,6 @@ func (g *Grant) improve(other Grant) {
 	}
 }
 
-// Any reports whether there is anything that is not a plain no.
-func (r Rights) Any() bool {
-	return r.Read.State != No || r.Write.State != No || r.Control.State != No
-}
-
 // Best returns the state of the most that can be done.
 func (r Rights) Best() State { return max(r.Read.State, r.Write.State, r.Control.State) }
 

@@ -104,7 +104,7 @@ func TestReacher(t *testing.T) {
 			t.Errorf("one member's: %+v", got)
 		}
 	}
-	if none := NewReacher(HostNamespace(), nil).Reach(mine); none.Any() {
+	if none := NewReacher(HostNamespace(), nil).Reach(mine); none.Best() != No {
 		t.Errorf("of no members: %+v", none)
 	}
 	if got := (Rights{Control: Grant{State: Now}}).WriteInTheEnd(); got != Now {

@@ -18,13 +18,29 @@ func JSON(w io.Writer, v any) error {
 	})
 }
 
+// Lines writes values of the contract as one object a line.
+func Lines[T any](w io.Writer, values ...T) error {
+	return lines(w, func(e *json.Encoder) {
+		for _, v := range values {
+			e.Encode(v)
+		}
+	})
+}
+
+// lines calls write with what writes one value a line.
+func lines(w io.Writer, write func(e *json.Encoder)) error {
+	return buffered(w, func(w io.Writer) {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		write(e)
+	})
+}
+
 // NDJSON writes a report as one object a line, each with its type: first the
 // scan itself (what was compared with what, and how much was read), then every
 // container, sandbox, ipc_namespace, dev_shm and finding.
 func NDJSON(w io.Writer, r *report.Report) error {
-	return buffered(w, func(w io.Writer) {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
+	return lines(w, func(e *json.Encoder) {
 		e.Encode(scanLine{"scan", r.Schema, r.Tool, r.Started, r.DurationMS, r.Host, r.Baseline, r.Coverage})
 		for _, c := range r.Containers {
 			e.Encode(struct {

@@ -86,9 +86,7 @@ func (s Style) few(texts []string) cell {
 // NamespacesNDJSON writes a list of namespaces as one object a line, each with
 // its type: first the scan, then every namespace.
 func NamespacesNDJSON(w io.Writer, list *report.Namespaces) error {
-	return buffered(w, func(w io.Writer) {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
+	return lines(w, func(e *json.Encoder) {
 		head := *list
 		head.Namespaces = nil
 		e.Encode(struct {

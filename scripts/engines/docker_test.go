@@ -11,9 +11,8 @@ import (
 
 // docker is a dockerd of our own, with its own containerd.
 type docker struct {
-	*lab
+	client
 	daemon *daemon
-	client []string
 }
 
 // startDocker starts dockerd on a private socket, data root and exec root, with
@@ -25,7 +24,7 @@ func startDocker(l *lab, flags ...string) *docker {
 		"runtimes": map[string]any{boundedRuntime: map[string]any{"path": l.path(boundedRuntime + "-runc")}},
 	})))
 	socket := "unix://" + l.path("docker.sock")
-	d := &docker{lab: l, client: []string{"/usr/bin/docker", "-H", socket}}
+	d := &docker{client: client{l, []string{"/usr/bin/docker", "-H", socket}}}
 	d.daemon = l.background("dockerd", append(dockerd(l.dir, "--config-file", config), flags...)...)
 	d.daemon.ready(l, func() error { _, err := d.try("version"); return err })
 	l.Cleanup(d.removeAll)
@@ -39,22 +38,6 @@ func dockerd(dir string, flags ...string) []string {
 		"--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/docker.pid",
 		"--exec-opt", "native.cgroupdriver=cgroupfs", // also where systemd runs: these daemons are not its units
 		"--iptables=false", "--ip6tables=false", "--bridge=none", "--userland-proxy=false"}, flags...)
-}
-
-func (d *docker) try(args ...string) (string, error) {
-	return d.lab.try(append(slices.Clone(d.client), args...)...)
-}
-
-func (d *docker) must(args ...string) string {
-	d.Helper()
-	return d.lab.run(append(slices.Clone(d.client), args...)...)
-}
-
-// start starts a container and returns its id.
-func (d *docker) start(name string, flags ...string) string {
-	d.Helper()
-	args := append([]string{"run", "-d", "--net=none", "--name", name}, flags...)
-	return d.must(slices.Concat(args, []string{imageName}, payload)...)
 }
 
 // startPrivileged is start with --privileged. Docker gives a privileged
@@ -132,19 +115,7 @@ func (d *docker) containers() []truth {
 		x.members, x.exact = d.top(c.ID), true
 		all = append(all, x)
 	}
-	// A container that has joined another's namespace may stand in a chain.
-	for range all {
-		for i := range all {
-			for _, y := range all {
-				if all[i].ipc == y.id {
-					all[i].ipc = y.ipc
-				}
-				if all[i].pid == y.id {
-					all[i].pid = y.pid
-				}
-			}
-		}
-	}
+	followChains(all)
 	return all
 }
 

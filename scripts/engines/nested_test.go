@@ -36,7 +36,7 @@ func TestDockerInDocker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &docker{lab: l, client: []string{"/usr/bin/docker", "-H", "unix://" + inner + "/docker.sock"}}
+		d := &docker{client: client{l, []string{"/usr/bin/docker", "-H", "unix://" + inner + "/docker.sock"}}}
 		// The daemon is a container's process; only its log tells why it does not come up.
 		var last error
 		l.eventuallyOr("the inner dockerd", func() bool { _, last = d.try("version"); return last == nil }, func() {

@@ -14,8 +14,7 @@ import (
 // podman is podman on private roots, in a mount namespace of its own: what it
 // keeps in /run and /dev/shm for all of a machine's podmans is private too.
 type podman struct {
-	*lab
-	client   []string
+	client
 	rootless bool
 }
 
@@ -39,9 +38,9 @@ events_logger = "file"
 lock_type = "file"
 `)
 	l.env = append(l.env, "CONTAINERS_CONF="+config)
-	p := &podman{lab: l, client: slices.Concat(as, []string{"podman"}), rootless: len(as) > 0}
+	p := &podman{client: client{l, slices.Concat(as, []string{"podman"})}, rootless: len(as) > 0}
 	if !p.rootless {
-		p.client = append(p.client, "--root", l.path("root"), "--runroot", l.path("run"), "--tmpdir", l.path("tmp"))
+		p.command = append(p.command, "--root", l.path("root"), "--runroot", l.path("run"), "--tmpdir", l.path("tmp"))
 	}
 	if _, err := p.try("import", l.layerFile(), imageName); err != nil {
 		l.Skipf("podman cannot run on this machine: %v", err)
@@ -51,21 +50,6 @@ lock_type = "file"
 		l.Skipf("podman cannot run a container on this machine: %v %s", err, out)
 	}
 	return p
-}
-
-func (p *podman) try(args ...string) (string, error) {
-	return p.lab.try(append(slices.Clone(p.client), args...)...)
-}
-
-func (p *podman) must(args ...string) string {
-	p.Helper()
-	return p.lab.run(append(slices.Clone(p.client), args...)...)
-}
-
-// start starts a container and returns its id.
-func (p *podman) start(name string, flags ...string) string {
-	p.Helper()
-	return p.must(slices.Concat([]string{"run", "-d", "--net=none", "--name", name}, flags, []string{imageName}, payload)...)
 }
 
 // startInPod starts a container in a pod.
@@ -125,19 +109,7 @@ func (p *podman) containers() (all []truth, conmons []int) {
 			ipc: ns.place("ipc", c.ID, inits), pid: ns.place("pid", c.ID, inits), members: p.top(c.ID, c.State.Pid), exact: true})
 		conmons = append(conmons, c.State.ConmonPid)
 	}
-	// A container that has joined another's namespace may stand in a chain.
-	for range all {
-		for i := range all {
-			for _, y := range all {
-				if all[i].ipc == y.id {
-					all[i].ipc = y.ipc
-				}
-				if all[i].pid == y.id {
-					all[i].pid = y.pid
-				}
-			}
-		}
-	}
+	followChains(all)
 	return all, conmons
 }
 

@@ -40,6 +40,23 @@ type truth struct {
 
 func (x truth) ref() string { return x.runtime + ":" + x.id }
 
+// followChains settles where containers are that joined one which has itself
+// joined another.
+func followChains(all []truth) {
+	for range all {
+		for i := range all {
+			for _, y := range all {
+				if all[i].ipc == y.id {
+					all[i].ipc = y.ipc
+				}
+				if all[i].pid == y.id {
+					all[i].pid = y.pid
+				}
+			}
+		}
+	}
+}
+
 // check holds a report against the truth. helpers are processes of the engines
 // that are no container's: daemons, shims, monitors.
 func check(t *testing.T, r *report.Report, all []truth, helpers []int) {
