@@ -83,7 +83,7 @@ func found(r *report.Report, id string) *report.Container {
 }
 
 // hang is when a scan is taken for one that does not end.
-const hang = 2 * time.Minute
+const hang = time.Minute
 
 // inspect scans a tree in this process.
 func inspect(t *testing.T, dir string) (*report.Report, error) {

@@ -12,8 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
 // The test binary is also what the tests need other processes for: with the first
@@ -106,7 +105,8 @@ type actor struct {
 	in    io.WriteCloser
 }
 
-// act starts a part and waits until it says that it is ready.
+// act starts a part and waits until it says that it is ready. It ends with its standard input, and not by
+// Pdeathsig, which comes when a thread of this process ends, as those do that have entered a namespace.
 func act(t *testing.T, part string, attr *syscall.SysProcAttr) *actor {
 	t.Helper()
 	a := enter(t, part, attr)
@@ -134,6 +134,9 @@ func enter(t *testing.T, part string, attr *syscall.SysProcAttr) *actor {
 	if err := a.Start(); err != nil {
 		t.Skipf("%s: %v", part, err)
 	}
+	if f, ok := out.(*os.File); ok {
+		f.SetReadDeadline(time.Now().Add(hang))
+	}
 	a.lines = bufio.NewReader(out)
 	t.Cleanup(func() {
 		a.in.Close()
@@ -154,11 +157,9 @@ func play(part []string) error {
 	case "refuse":
 		return refuse(part[1], part[2], os.Args[1:])
 	case "storm":
-		return storm()
-	case "shift":
-		return shift(part[1:])
+		return storm(part[1:])
 	case "lock-memory":
-		return lockMemory(part[1])
+		return lockMemory(part[1], part[2])
 	}
 	return fmt.Errorf("unknown part")
 }
@@ -177,9 +178,4 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(list)
-}
-
-// unmountLater detaches a mount when the test ends.
-func unmountLater(t *testing.T, dir string) {
-	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }

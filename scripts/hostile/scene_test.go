@@ -3,6 +3,7 @@ package hostile
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,14 +53,13 @@ func cgroup(t *testing.T, name string) string {
 		t.Skipf("no cgroup can be made: %v", err)
 	}
 	t.Cleanup(func() {
-		for dir := dir; strings.Count(dir, "/") > strings.Count(hierarchy(t), "/"); dir = filepath.Dir(dir) {
-			for range 100 { // until the last process has left
-				if err := unix.Rmdir(dir); err != unix.EBUSY {
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
+		for range 300 { // until the last process has left
+			if err := unix.Rmdir(dir); !errors.Is(err, unix.EBUSY) {
+				break
 			}
+			time.Sleep(10 * time.Millisecond)
 		}
+		unix.Rmdir(filepath.Dir(dir)) // unless there are others in it
 	})
 	return dir
 }
@@ -74,7 +74,7 @@ func newID() string {
 func settle(t *testing.T, id string, namespaces uintptr) int {
 	t.Helper()
 	dir := cgroup(t, "docker/"+id)
-	a := act(t, "sleep", &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL})
+	a := act(t, "sleep", &syscall.SysProcAttr{Cloneflags: namespaces})
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), fmt.Append(nil, a.Process.Pid), 0o644); err != nil {
 		t.Skipf("no process can be put into a cgroup: %v", err)
 	}
