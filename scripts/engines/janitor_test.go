@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -44,6 +45,12 @@ func janitor() int {
 		fmt.Fprintln(os.Stderr, "engines: cannot adopt orphans:", err)
 		return 1
 	}
+	lock, err := alone()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "engines: cannot wait for another run to end:", err)
+		return 1
+	}
+	defer lock.Close()
 	lab, err := os.MkdirTemp("", "nsi")
 	if err == nil {
 		err = os.Chmod(lab, 0o755) // rootless engines must reach their files
@@ -52,8 +59,6 @@ func janitor() int {
 		fmt.Fprintln(os.Stderr, "engines:", err)
 		return 1
 	}
-	before := cgroups()
-	places := missing(fixedPlaces)
 
 	self, err := os.Executable()
 	if err != nil {
@@ -98,8 +103,7 @@ func janitor() int {
 		}
 	}
 	left := leftovers(lab)
-	clean(lab, before)
-	removePlaces(places)
+	clean(lab)
 	if code == 0 && len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "engines: the tests passed, but left this behind (removed now):\n\t%s\n", strings.Join(left, "\n\t"))
 		code = 1
@@ -133,10 +137,12 @@ func leftovers(lab string) []string {
 }
 
 // clean removes everything of ours, whatever state it is in.
-func clean(lab string, before map[string]bool) {
+func clean(lab string) {
+	ended := map[string]bool{}
 	segments := segmentsOf(descendants(os.Getpid()))
 	for range 100 {
 		all := descendants(os.Getpid())
+		maps.Copy(ended, cgroupsOf(all))
 		if len(all) == 0 {
 			break
 		}
@@ -163,7 +169,10 @@ func clean(lab string, before map[string]bool) {
 		o.remove()
 	}
 	removeStates(lab)
-	removeCgroups(before)
+	for path := range cgroupsOf([]int{os.Getpid()}) {
+		delete(ended, path) // whoever started us put us there
+	}
+	removeCgroups(ended)
 	os.RemoveAll(lab)
 }
 
@@ -209,41 +218,71 @@ func mountsBelow(dir string) []string {
 	return mounts
 }
 
-// cgroups returns every directory of every cgroup hierarchy that is mounted here.
-func cgroups() map[string]bool {
-	all := map[string]bool{}
-	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			all[path] = true
-		}
-		return nil
-	})
+// alone waits until no other run of these tests is on this machine: both would
+// use the same places, and neither could tell what is its own.
+func alone() (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "nsinspect-engines.lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// ownParent is the cgroup below which these tests put what they can choose.
+// Nobody else's cgroup has a name that begins so.
+const ownParent = "nsi-"
+
+// hierarchies are the mount points of cgroup file systems.
+func hierarchies() []string {
+	all, _ := filepath.Glob("/sys/fs/cgroup/*/cgroup.procs")
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.procs"); err == nil {
+		all = append(all, "/sys/fs/cgroup/cgroup.procs")
+	}
+	for i := range all {
+		all[i] = filepath.Dir(all[i])
+	}
 	return all
 }
 
-// cgroupParents is where the engines of these tests put their cgroups. Engines
-// remove a container's cgroup but leave its parents.
-var cgroupParents = []string{
-	"docker", "libpod_parent", "kubepods", "k8s.io", "default", "machine.slice", "lxc.payload", "lxc.monitor", "lxc.pivot", "nsi-",
-}
-
-// removeCgroups removes the empty cgroups that were not there before.
-func removeCgroups(before map[string]bool) {
-	var ours []string
-	for dir := range cgroups() {
-		if before[dir] {
-			continue
-		}
-		for part := range strings.SplitSeq(dir, "/") {
-			if slices.ContainsFunc(cgroupParents, func(p string) bool { return strings.HasPrefix(part, p) }) {
-				ours = append(ours, dir)
-				break
+// cgroupsOf returns the paths of the cgroups that processes are in.
+func cgroupsOf(pids []int) map[string]bool {
+	paths := map[string]bool{}
+	for _, p := range pids {
+		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p))
+		for line := range strings.Lines(string(data)) {
+			if f := strings.SplitN(strings.TrimSpace(line), ":", 3); len(f) == 3 && f[2] != "/" && !strings.Contains(f[2], "..") {
+				paths[f[2]] = true
 			}
 		}
 	}
-	slices.SortFunc(ours, func(a, b string) int { return len(b) - len(a) })
-	for _, dir := range ours {
-		unix.Rmdir(dir) // a cgroup with processes in it is somebody else's, and stays: EBUSY
+	return paths
+}
+
+// removeCgroups removes cgroups that our own processes were in when they were
+// ended, and everything below parents that bear our name. Parents that an engine
+// chose (/docker, /kubepods) stay: they may be somebody else's by now.
+func removeCgroups(ended map[string]bool) {
+	for _, hierarchy := range hierarchies() {
+		for path := range ended {
+			unix.Rmdir(filepath.Join(hierarchy, path)) // fails where it is in use, or a parent of others
+		}
+		own, _ := filepath.Glob(filepath.Join(hierarchy, ownParent+"*"))
+		for _, top := range own {
+			var dirs []string
+			filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() {
+					dirs = append(dirs, path)
+				}
+				return nil
+			})
+			for _, dir := range slices.Backward(dirs) {
+				unix.Rmdir(dir)
+			}
+		}
 	}
 }
 
@@ -255,37 +294,6 @@ func removeStates(lab string) {
 			if data, err := os.ReadFile(f); err == nil && bytes.Contains(data, []byte(lab+"/")) {
 				os.RemoveAll(filepath.Dir(f))
 			}
-		}
-	}
-}
-
-// fixedPlaces are where engines write whatever they are told: dockerd its key,
-// shims and clients their sockets and pipes, podman a cache. Children come
-// before their parents.
-var fixedPlaces = []string{
-	"/etc/docker/key.json", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/run/lxc", "/run/netns", "/run/runc", "/run/crun",
-	"/run/systemd/nspawn", "/var/lib/containers/cache/blob-info-cache-v1.boltdb", "/var/lib/containers/cache", "/var/lib/containers",
-}
-
-// missing returns the paths that do not exist.
-func missing(paths []string) []string {
-	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool {
-		_, err := os.Lstat(p)
-		return err == nil
-	})
-}
-
-// removePlaces removes places that were not there before: files, and directories
-// with nothing in them but sockets, pipes and directories.
-func removePlaces(places []string) {
-	for _, place := range places {
-		keep := false
-		filepath.WalkDir(place, func(path string, d fs.DirEntry, err error) error {
-			keep = keep || err == nil && path != place && d.Type().IsRegular()
-			return nil
-		})
-		if !keep {
-			os.RemoveAll(place)
 		}
 	}
 }

@@ -179,9 +179,10 @@ func TestPodman(t *testing.T) {
 func TestPodmanRootless(t *testing.T) {
 	l := newLab(t, "podman rootless", "podman", "conmon", "newuidmap", "setpriv")
 	u := l.user()
-	// Podman binds /dev/mqueue into a container with --ipc=host.
-	if err := os.Mkdir("/dev/mqueue", 0o755); err == nil {
-		t.Cleanup(func() { os.Remove("/dev/mqueue") })
+	// Podman binds /dev/mqueue into a container with --ipc=host. It is left in
+	// place: removing a directory takes away what others have mounted on it.
+	if err := os.MkdirAll("/dev/mqueue", 0o755); err != nil {
+		t.Fatal(err)
 	}
 	l.privateMounts(u.script + "mountpoint -q /dev/mqueue || mount -t mqueue mqueue /dev/mqueue\n" + legacyCgroups)
 	l.env = append(l.env, "HOME="+l.path("home"), "XDG_RUNTIME_DIR="+l.path("xdg"), "USER="+u.name)
