@@ -1,9 +1,11 @@
 package nsinspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +30,8 @@ type survey struct {
 	cgroups   []string // the distinct contents, for the mode of the host
 	facts     container.Facts
 	judgement *container.Judgement
-	native    int // a process that sees the host's files; 0 if none could be read
+	lost      map[string]bool // containers; see ended
+	native    int             // a process that sees the host's files; 0 if none could be read
 
 	mu         sync.Mutex
 	vanished   int
@@ -62,22 +65,56 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 	if !s.fs.Procfs() {
 		s.facts.Baseline.Note = strings.TrimPrefix(s.facts.Baseline.Note+"; "+s.fs.Path()+" is not a live procfs", "; ")
 	}
+	lost := map[string]int{} // by container
+	for range rescans {
+		if err := s.pass(ctx); err != nil {
+			return nil, err
+		}
+		for ref := range s.evaded() {
+			lost[ref]++
+		}
+		if len(s.lost) == 0 {
+			break
+		}
+	}
+	for _, ref := range slices.Sorted(maps.Keys(lost)) {
+		if lost[ref] == rescans {
+			s.gaps = append(s.gaps, report.Gap{File: report.Text("processes of " + ref), Decides: true,
+				Error: "in a namespace of the host's, and ended whenever they were to be looked at again"})
+		}
+	}
+	if !opt.Deep {
+		if err := s.findMembersThreads(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// rescans is how often everything is read when processes of a container that are
+// in a namespace of the host's end too soon to be judged. A container that is being
+// started has such processes once; one that has them each time hides something.
+const rescans = 3
+
+// pass reads everything once: the hot pass, the cold pass, and again what was too young.
+func (s *survey) pass(ctx context.Context) error {
 	s.progress("reading the processes")
 	snapshot, err := s.fs.Scan(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	s.unreadable, s.gaps, s.found, s.lost = map[int][]*proc.Error{}, nil, nil, map[string]bool{}
 	s.accept(snapshot)
 	s.findHost(ctx)
 	s.facts.States = s.states(ctx)
-	if opt.Deep {
+	if s.opt.Deep {
 		if err := s.findThreads(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.progress("reading the containers")
 	if err := s.settle(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	for range secondLooks {
 		again := s.judgement.Suspects(&s.facts)
@@ -87,20 +124,44 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 		s.progress("looking again at processes that have just started")
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(secondLook):
 		}
 		s.visit(ctx, again)
 		if err := s.settle(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if !opt.Deep {
-		if err := s.findMembersThreads(ctx); err != nil {
-			return nil, err
+	return nil
+}
+
+// ended notes a process that has ended before it was judged, if it was where none
+// of its container's may be.
+func (s *survey) ended(p *container.Process) {
+	if p == nil || s.facts.InSetup(p) {
+		return
+	}
+	id := s.facts.Identity(p)
+	if id.Role != cgroup.RolePayload && len(id.Outer) == 0 {
+		return
+	}
+	if ipc, pid := s.facts.AtHost(p); ipc || pid {
+		ref := id.Ref
+		if len(id.Outer) > 0 {
+			ref = id.Outer[0]
+		}
+		s.lost[cmp.Or(ref.Runtime, "unknown")+":"+ref.ID] = true
+	}
+}
+
+// evaded returns the containers with such processes that are not exposed anyway.
+func (s *survey) evaded() map[string]bool {
+	for i := range s.judgement.Containers {
+		if c := &s.judgement.Containers[i]; c.Exposed {
+			maps.DeleteFunc(s.lost, func(ref string, _ bool) bool { return strings.HasSuffix(ref, ":"+c.ID) })
 		}
 	}
-	return s, nil
+	return s.lost
 }
 
 func (s *survey) close() { s.fs.Close() }
@@ -179,6 +240,9 @@ func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 		switch err := failures[i]; {
 		case err == nil:
 			s.unreadable[v.PID] = details[i].Errors
+			if details[i].Zombie {
+				s.ended(s.facts.Find(v.PID))
+			}
 			unread := slices.ContainsFunc(details[i].Errors, func(e *proc.Error) bool { return strings.HasSuffix(e.File, "cgroup") })
 			if err := s.checkCgroup(details[i].Cgroup); err != nil && !unread {
 				s.unreadable[v.PID] = append(s.unreadable[v.PID], badCgroup(v.PID, err))
@@ -186,6 +250,7 @@ func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 			s.facts.Apply(details[i], v.Want)
 		case proc.KindOf(err) == proc.Gone:
 			gone[v.PID] = true
+			s.ended(s.facts.Find(v.PID))
 			delete(s.unreadable, v.PID)
 		default:
 			var e *proc.Error

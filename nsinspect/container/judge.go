@@ -119,7 +119,7 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 		out.PIDs = append(out.PIDs, p.PID)
 		out.Self = out.Self || p.PID == f.Self
 		j.members[p.PID] = Member{ref, role}
-		if f.inSetup(p) {
+		if f.InSetup(p) {
 			j.members[p.PID] = Member{ref, RoleSetup}
 		}
 	}
@@ -129,7 +129,7 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	}
 	slices.Sort(out.Monitors)
 
-	if out.DevShm.State == report.StateHost && f.HostShm != "" || f.inSetup(init) {
+	if out.DevShm.State == report.StateHost && f.HostShm != "" || f.InSetup(init) {
 		j.suspects = append(j.suspects, init) // a runtime that has not changed its mounts yet
 	}
 	ipc, pid := kindIPC(f.Baseline), kindPID(f.Baseline)
@@ -257,10 +257,10 @@ func (j *Judgement) disagreements(g *grouping, refs map[*group]string) {
 	slices.SortFunc(j.Gaps, func(a, b report.Gap) int { return a.PID - b.PID })
 }
 
-// inSetup tells a low-level runtime's init that has not finished: it has the
+// InSetup tells a low-level runtime's init that has not finished: it has the
 // runtime's name, is young, and what it shares with the host says nothing yet.
 // A payload can take that name, but not stay young.
-func (f *Facts) inSetup(p *Process) bool {
+func (f *Facts) InSetup(p *Process) bool {
 	return p.Detail != nil && SettingUp(p.Detail.Comm, p.Detail.Cmdline) && f.younger(p, setupPatience)
 }
 
@@ -275,7 +275,7 @@ func (f *Facts) younger(p *Process, ticks uint64) bool {
 func (j *Judgement) Suspects(f *Facts) []Visit {
 	var again []Visit
 	for _, p := range j.suspects {
-		if f.younger(p, patience) || f.inSetup(p) {
+		if f.younger(p, patience) || f.InSetup(p) {
 			again = append(again, Visit{p.PID, p.Asked})
 		}
 	}

@@ -95,7 +95,7 @@ func (f *Facts) ownRoot(p *Process) proc.FileID {
 // devShm tells whose file system a container has at /dev/shm.
 func (f *Facts) devShm(p *Process) report.State {
 	switch {
-	case f.inSetup(p):
+	case f.InSetup(p):
 		return report.StateUnknown // it has not changed its mounts yet, perhaps
 	case p.Mnt != 0 && p.Mnt == f.Baseline.Mnt:
 		return report.StateHost
