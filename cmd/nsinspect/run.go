@@ -17,14 +17,14 @@ import (
 type cli struct {
 	Proc     string           `placeholder:"DIR" help:"Read this directory instead of /proc; any tree in the shape of /proc is taken."`
 	Baseline string           `placeholder:"PID|INODES" help:"Compare with this process, or with these inodes (ipc,pid), instead of PID 1."`
-	Deep     bool             `help:"Look also into threads and open descriptors, and list the objects of every IPC namespace."`
+	Deep     bool             `help:"Look also into the threads of the host's processes and into open descriptors, and list the objects of every IPC namespace."`
 	Format   string           `short:"f" placeholder:"FORMAT" enum:"table,json,ndjson" default:"table" help:"table, json or ndjson (default: table)."`
 	Output   string           `short:"o" placeholder:"FILE" help:"Write to this file, whole or not at all."`
 	FailOn   string           `placeholder:"SEVERITY" enum:"critical,high,medium,low,info" default:"medium" help:"Exit with 1 on a finding of at least this severity: critical, high, medium, low or info (default: medium)."`
 	NoNames  bool             `help:"Leave the disk alone: no names, images and pods from the files of the engines."`
 	Timeout  time.Duration    `placeholder:"TIME" default:"2m" help:"Give up after this time (default: 2m)."`
 	NoColor  bool             `help:"No colours (they are used only on a terminal, and not when NO_COLOR is set)."`
-	Quiet    bool             `short:"q" help:"Findings only."`
+	Quiet    bool             `short:"q" help:"Findings only, and what leaves the verdict open."`
 	Verbose  bool             `short:"v" help:"Everything: every gap, control and piece of evidence."`
 	Version  kong.VersionFlag `help:"Show the version and exit."`
 

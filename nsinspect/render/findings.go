@@ -93,9 +93,8 @@ func evidence(r *report.Report, e report.Evidence) string {
 	return line
 }
 
-// gaps lists what could not be read, what of it leaves the verdict open, and
-// what to do about it.
-func (s Style) gaps(w io.Writer, r *report.Report, v Verdict) {
+// gaps lists what could not be read.
+func (s Style) gaps(w io.Writer, r *report.Report) {
 	lines := gapLines(r.Coverage.Gaps)
 	for i, line := range lines {
 		if i == shownGaps && !s.Verbose {
@@ -104,6 +103,10 @@ func (s Style) gaps(w io.Writer, r *report.Report, v Verdict) {
 		}
 		fmt.Fprintf(w, "%s %s\n", s.paint("gap:", dim), line)
 	}
+}
+
+// doubts lists what leaves the verdict open.
+func (s Style) doubts(w io.Writer, v Verdict) {
 	for i, d := range v.Doubts {
 		if i == shownGaps && !s.Verbose {
 			fmt.Fprintf(w, "incomplete: and %d more (-v shows all)\n", len(v.Doubts)-i)
