@@ -43,7 +43,7 @@ func Namespaces(w io.Writer, list *report.Namespaces, s Style) error {
 			s.grid(w, columns, rows)
 		}
 		if !s.Quiet {
-			s.gaps(w, &report.Report{Coverage: list.Coverage}, Verdict{})
+			s.gaps(w, &report.Report{Coverage: list.Coverage})
 		}
 		if !list.Deep && !s.Quiet {
 			fmt.Fprintln(w, "threads and open descriptors were not looked at (--deep does)")
