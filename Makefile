@@ -15,7 +15,7 @@ BUILDFLAGS := -trimpath -buildvcs=auto -ldflags=-s\ -w
 # Only root can see every process; sudo is asked for where there is need.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build scan test bench lint fuzz cross clean
+.PHONY: build scan test bench lint race cover storm fuzz cross clean
 
 build:
 	$(GO) build $(BUILDFLAGS) -o $(BIN) ./cmd/nsinspect
@@ -38,16 +38,39 @@ bench: build
 lint:
 	@GO="$(GO)" STATICCHECK=$(STATICCHECK) GOLANGCI=$(GOLANGCI) GOVULNCHECK=$(GOVULNCHECK) scripts/lint
 
+# The race detector needs cgo, and a C compiler with it.
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./cmd/... ./nsinspect/... ./scripts/hostile
+
+# What the tests go through of all that only computes; fails below 90 %.
+cover:
+	@scripts/cover 90
+
+# All 10 000 scans of a host on which processes come and go.
+STORM ?= 10000
+storm:
+	NSINSPECT_STORM_SCANS=$(STORM) $(GO) test -count 1 -timeout 60m -run 'TestStorm$$' -v ./scripts/hostile
+
 # Every fuzz target of every package, one after the other.
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg || exit 1; \
 	  done; done
 
+# Every architecture builds and is vetted. The tests of what only computes run for 386 too, whose int has 32 bits, and
+# for the others where qemu's user emulation is installed (Debian: qemu-user-static with binfmt).
+PURE := $(addprefix ./nsinspect/,cgroup container audit render explain report locale)
+EMULATED ?= $(foreach arch,arm64:aarch64 arm:arm riscv64:riscv64 ppc64le:ppc64le s390x:s390x,$(if $(shell command -v qemu-$(word 2,$(subst :, ,$(arch)))-static),$(arch)))
 cross:
 	@for arch in $(TARGETS); do echo "linux/$$arch"; \
 	  GOOS=linux GOARCH=$$arch $(GO) vet ./... && GOOS=linux GOARCH=$$arch $(GO) build $(BUILDFLAGS) -o dist/nsinspect-linux-$$arch ./cmd/nsinspect || exit 1; done
+	GOARCH=386 $(GO) test $(PURE)
+	GOARCH=386 $(GO) test -run 'Parse|Fuzz|Dirent|Link' ./nsinspect/proc ./nsinspect/ipc
+	@for pair in $(EMULATED); do arch=$${pair%%:*} qemu=qemu-$${pair##*:}-static; echo "tests for $$arch, by $$qemu"; \
+	  GOARCH=$$arch $(GO) test -exec $$qemu $(PURE) || exit 1; \
+	  GOARCH=$$arch $(GO) test -exec $$qemu -run 'Parse|Fuzz|Dirent|Link' ./nsinspect/proc ./nsinspect/ipc || exit 1; done
+	@test -n "$(EMULATED)" || echo "tests for other architectures: skipped, there is no qemu-user-static"
 
 clean:
 	rm -rf bin dist

@@ -110,3 +110,28 @@ func TestDumpableFrom(t *testing.T) {
 		})
 	}
 }
+
+// Targets that a tracer could tell apart must not be judged as one.
+func TestTargetKey(t *testing.T) {
+	ns, other := &UserNS{Inode: 1}, &UserNS{Inode: 2}
+	base := Target{Cred: hostUser(1000, 1000), Dumpable: DumpableYes, MMUserNS: ns}
+	key := func(change func(*Target)) string {
+		v := base
+		change(&v)
+		return string(v.appendKey(nil))
+	}
+	same := key(func(*Target) {})
+	if key(func(v *Target) { v.MMUserNS = &UserNS{Inode: 1} }) != same {
+		t.Error("the same namespace, found twice, gives two keys")
+	}
+	for story, change := range map[string]func(*Target){
+		"another user":                        func(v *Target) { v.Cred = hostUser(1001, 1000) },
+		"not dumpable":                        func(v *Target) { v.Dumpable = DumpableYes + 1 },
+		"memory of another user namespace":    func(v *Target) { v.MMUserNS = other },
+		"memory of an unknown user namespace": func(v *Target) { v.MMUserNS = nil },
+	} {
+		if key(change) == same {
+			t.Errorf("%s: the key is the same", story)
+		}
+	}
+}

@@ -730,3 +730,23 @@ func FuzzParseLink(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseInodes: what is taken as a baseline is two inodes, in whichever form they are written.
+func FuzzParseInodes(f *testing.F) {
+	f.Add("ipc:[4026531839],pid:[4026531836]")
+	f.Add("77, 5")
+	f.Add("pid:[5],ipc:[77]")
+	f.Fuzz(func(t *testing.T, text string) {
+		ipc, pid, err := ParseInodes(text)
+		if err != nil {
+			if ipc != 0 || pid != 0 {
+				t.Errorf("%q: an error and %d, %d", text, ipc, pid)
+			}
+			return
+		}
+		again, also, err := ParseInodes(fmt.Sprintf("pid:[%d],ipc:[%d]", pid, ipc))
+		if ipc == 0 || pid == 0 || err != nil || again != ipc || also != pid {
+			t.Errorf("%q: %d, %d; written out: %d, %d, %v", text, ipc, pid, again, also, err)
+		}
+	})
+}

@@ -24,7 +24,6 @@ type scene struct {
 	hostPID   string
 	private   string
 	processes map[string]int
-	shown     string // the /proc that shows them; "" for the host's
 }
 
 // hierarchy returns the directory of a cgroup hierarchy in which cgroups can be made and processes put.
