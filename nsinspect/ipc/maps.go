@@ -84,7 +84,7 @@ func parseMapping(line []byte, devices []Device) (a Attachment, ok bool, err err
 	}
 	key, notHex := strconv.ParseUint(string(hex), 16, 32)
 	if notHex != nil {
-		return a, false, nil // somebody's file, and no fault of the line
+		return a, false, nil //nolint:nilerr // somebody's file, and no fault of the line
 	}
 	return Attachment{ID: int64(inode), Key: uint32(key), Maps: 1}, true, nil
 }
