@@ -86,7 +86,14 @@ func TestStorm(t *testing.T) {
 	var group sync.WaitGroup
 	for range scanners {
 		group.Go(func() {
-			for done.Add(1) <= int64(scans) && !t.Failed() {
+			for !t.Failed() {
+				n := done.Add(1)
+				if n > int64(scans) {
+					return
+				}
+				if n%1000 == 0 { // a long run shall not be silent
+					fmt.Fprintf(os.Stderr, "%d scans in %.0f s\n", n, time.Since(begin).Seconds())
+				}
 				r, err := look()
 				if err != nil {
 					t.Errorf("a scan failed: %v", err)
@@ -176,6 +183,7 @@ var zero = [1]byte{'0'}
 // standard library between fork and exec, it must do nothing but system calls.
 //
 //go:norace
+//go:nosplit
 func fork(c *child) (int, unix.Errno) {
 	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno != 0 || pid != 0 {
@@ -210,6 +218,7 @@ func fork(c *child) (int, unix.Errno) {
 // the order is the other one.
 //
 //go:norace
+//go:nosplit
 func join(s *slot) {
 	if s.ipc < 0 {
 		unix.RawSyscall(unix.SYS_WRITE, uintptr(s.cgroup), uintptr(unsafe.Pointer(&zero)), 1)
