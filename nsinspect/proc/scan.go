@@ -12,9 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batchSize is the buffer of one getdents64, and so how many processes (32
-// bytes each at most) a worker takes at a time.
-const batchSize = 4096
+const (
+	// listSize is the buffer of one getdents64; a process takes 24 or 32 bytes of it.
+	listSize = 4096
+	// share is how many processes a worker takes at a time: few enough that all workers have
+	// something to do on a small host, where one buffer lists everything.
+	share = 16
+	// chunkSize is how many records are allocated at a time.
+	chunkSize = 128
+)
 
 // Scan reads every process: the hot pass. What cannot be read of one process is
 // in Snapshot.Errors. The error is for a context that ended, or for when there is
@@ -32,7 +38,7 @@ func (fs *FS) Scan(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fs.path, err)
 	}
-	s := &scan{fd: fd, live: fs.live}
+	s := &scan{fd: fd, live: fs.live, buf: make([]byte, listSize)}
 	n := runtime.GOMAXPROCS(0)
 	s.workers.Store(int32(n))
 	results := make(chan *worker, n)
@@ -81,47 +87,51 @@ type scan struct {
 	stop    atomic.Bool
 	workers atomic.Int32 // that are still running; the last one closes fd
 
-	list sync.Mutex // held while the directory is read
-	end  bool       // there is no more to list
-	err  error      // why listing ended early
+	list   sync.Mutex // held while the directory is read, and for what follows
+	buf    []byte
+	pids   []int32 // listed last
+	handed int     // how many of them have been handed out
+	end    bool    // there is no more to list
+	err    error   // why listing ended early
 }
 
 // worker is what one goroutine has read.
 type worker struct {
 	*reader
-	batch    []byte
-	pids     []int32
-	records  [][]Record // a chunk a batch: no chunk is ever copied to grow it
+	pids     []int32    // to read next
+	records  [][]Record // in chunks: none is ever copied to grow it
 	index    map[string]int32
 	cgroups  []string
 	last     int32 // the cgroup of the process before
 	vanished int
 }
 
-// next lists the next batch into w.pids.
+// next hands out the next processes, in w.pids.
 func (s *scan) next(w *worker) bool {
 	s.list.Lock()
 	defer s.list.Unlock()
-	w.pids = w.pids[:0]
-	for len(w.pids) == 0 {
+	for s.handed == len(s.pids) {
 		if s.end || s.stop.Load() {
 			return false
 		}
-		n, err := getdents(s.live, s.fd, w.batch)
+		n, err := getdents(s.live, s.fd, s.buf)
 		if err != nil || n == 0 {
 			s.end, s.err = true, err
 			return false
 		}
 		var ok bool
-		if w.pids, ok = appendPIDs(w.pids, w.batch[:n]); !ok {
+		s.handed = 0
+		if s.pids, ok = appendPIDs(s.pids[:0], s.buf[:n]); !ok {
 			s.end, s.err = true, &flaw{kind: BadData, text: "malformed directory"}
 		}
 	}
+	n := min(share, len(s.pids)-s.handed)
+	w.pids = append(w.pids[:0], s.pids[s.handed:s.handed+n]...)
+	s.handed += n
 	return true
 }
 
 func (s *scan) work(w *worker) {
-	w.batch = make([]byte, batchSize)
 	w.last = -1
 	// Two CPUs that open below one description pass its reference count to and fro; with a handle
 	// of its own for each the scan takes 2 % less CPU time.
@@ -131,35 +141,48 @@ func (s *scan) work(w *worker) {
 		defer unix.Close(fd)
 	}
 	for s.next(w) {
-		chunk := make([]Record, 0, len(w.pids))
 		for _, pid := range w.pids {
 			if s.stop.Load() {
 				return
 			}
-			dir, err := openat(s.live, proc, w.name("", int(pid)), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-			if err != nil {
-				e := openError(int(pid), err)
-				if e.Kind == Gone {
-					w.vanished++
-					continue
-				}
-				w.errs = append(w.errs, e)
-				chunk = append(chunk, Record{PID: int(pid), Cgroup: -1})
-				continue
-			}
-			rec, ok := w.process(dir, int(pid))
-			closeFD(s.live, dir)
-			if !ok {
-				w.vanished++
-				continue
-			}
-			if rec.Cgroup >= 0 {
-				rec.Cgroup = w.intern()
-			}
-			chunk = append(chunk, rec)
+			w.read(proc, int(pid))
 		}
-		w.records = append(w.records, chunk)
 	}
+}
+
+// read reads one process of the list, unless it has ended since.
+func (w *worker) read(proc, pid int) {
+	dir, err := openat(w.live, proc, w.name("", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if err != nil {
+		e := openError(pid, err)
+		if e.Kind == Gone {
+			w.vanished++
+			return
+		}
+		w.errs = append(w.errs, e)
+		w.keep(Record{PID: pid, Cgroup: -1})
+		return
+	}
+	rec, ok := w.process(dir, pid)
+	closeFD(w.live, dir)
+	if !ok {
+		w.vanished++
+		return
+	}
+	if rec.Cgroup >= 0 {
+		rec.Cgroup = w.intern()
+	}
+	w.keep(rec)
+}
+
+// keep stores a record.
+func (w *worker) keep(rec Record) {
+	last := len(w.records) - 1
+	if last < 0 || len(w.records[last]) == cap(w.records[last]) {
+		w.records = append(w.records, make([]Record, 0, chunkSize))
+		last++
+	}
+	w.records[last] = append(w.records[last], rec)
 }
 
 // intern returns the number of the content in the worker's buffer.

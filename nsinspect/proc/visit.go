@@ -68,8 +68,8 @@ const (
 // Visit reads one process: the cold pass. The error is for a process of which nothing can be said, an *Error
 // of kind Gone, Hidden or Blocked mostly, or for a context that ended.
 //
-// What can block is read in goroutines of their own until FS.Deadline has passed; then it is an error of kind Blocked in
-// Detail.Errors, and the rest is returned.
+// It is read in a goroutine of its own until FS.Deadline has passed. What has not been answered by then is an error of kind
+// Blocked in Detail.Errors, and the rest is returned: what is likeliest to block is asked for last.
 func (fs *FS) Visit(ctx context.Context, pid int, want Want) (*Detail, error) {
 	deadline, cancel := context.WithTimeout(ctx, fs.Deadline)
 	defer cancel()
@@ -78,12 +78,6 @@ func (fs *FS) Visit(ctx context.Context, pid int, want Want) (*Detail, error) {
 		return nil, ctx.Err()
 	}
 	return d, err
-}
-
-// calm is what the first part of a visit, which does not block on a procfs, returns.
-type calm struct {
-	view   *Process // of the process, or of the thread that speaks for it
-	detail *Detail
 }
 
 func (fs *FS) visit(ctx context.Context, pid int, want Want) (*Detail, error) {
@@ -123,37 +117,19 @@ func (fs *FS) visitOnce(ctx context.Context, pid int, want Want) (_ *Detail, aga
 	if err := fs.crowded(); err != nil {
 		return nil, false, newError(pid, "", err)
 	}
-	c, err := within(ctx, fs, func() (calm, error) { return fs.visitCalm(pid, want) },
-		func(c calm) { c.view.Close() })
-	if err != nil {
+	r := &reading{}
+	_, err := within(ctx, fs, func() (struct{}, error) { return struct{}{}, r.run(fs, pid, want) }, nil)
+	view, d, unanswered := r.end()
+	if view == nil {
 		var e *Error
 		if !errors.As(err, &e) {
 			e = newError(pid, "", err)
 		}
 		return nil, false, e
 	}
-	d, view := c.detail, c.view
 	defer view.Close()
-
-	if d.Zombie {
-		want = 0 // its memory, mounts and directories are gone: that is no gap
-	}
-	// All questions are asked before the first answer is waited for, so that they share one deadline.
-	var answers []func()
-	if want&WantCmdline != 0 {
-		answers = append(answers, ask(ctx, view, d, "cmdline", view.cmdline, func(v []string) { d.Cmdline = v }))
-	}
-	if want&WantCwd != 0 {
-		answers = append(answers, ask(ctx, view, d, "cwd", view.cwd, func(v string) { d.Cwd = v }))
-	}
-	if want&WantMountInfo != 0 {
-		answers = append(answers, ask(ctx, view, d, "mountinfo", view.mountinfo, func(v []Mount) { d.MountInfo = v }))
-	}
-	if want&WantRoot != 0 {
-		answers = append(answers, ask(ctx, view, d, "root", view.root, func(v FileID) { d.Root = v }))
-	}
-	for _, answer := range answers {
-		answer()
+	for _, q := range unanswered {
+		d.Errors = append(d.Errors, newError(pid, view.file(q.file), err))
 	}
 
 	// The end of the bracket: the descriptor still answers, so the number was the process's own throughout.
@@ -169,61 +145,6 @@ func (fs *FS) visitOnce(ctx context.Context, pid int, want Want) (_ *Detail, aga
 	// A task that dies has no root, no mounts and an empty command line. That is not to be taken for an answer.
 	suspect := len(d.Errors) > 0 || want&WantCmdline != 0 && len(d.Cmdline) == 0 && !d.KernelThread
 	return d, suspect && !d.Zombie && view.dead(), nil
-}
-
-// ask starts one read that can block, and returns the function that waits for it and sets the result.
-func ask[T any](ctx context.Context, view *Process, d *Detail, file string, read func() (T, error), set func(T)) func() {
-	type answer struct {
-		value T
-		err   error
-	}
-	c := make(chan answer, 1)
-	go func() {
-		v, err := wait(ctx, view, func() (v T, err error) {
-			defer contain(&err)
-			return read()
-		})
-		c <- answer{v, err}
-	}()
-	return func() {
-		a := <-c
-		if a.err != nil {
-			d.Errors = append(d.Errors, newError(view.PID, view.file(file), a.err))
-			return
-		}
-		set(a.value)
-	}
-}
-
-// visitCalm opens the process and reads what takes no lock of the target.
-func (fs *FS) visitCalm(pid int, want Want) (calm, error) {
-	p, err := fs.Process(pid)
-	if err != nil {
-		return calm{}, err
-	}
-	view := p
-	d, err := p.detail()
-	if err == nil && d.TID != 0 {
-		view, err = p.Thread(d.TID)
-		p.Close()
-	}
-	if err != nil {
-		if view != nil {
-			view.Close()
-		}
-		return calm{}, err
-	}
-	if want&WantStatus != 0 {
-		if d.Status, err = view.status(); err != nil {
-			d.Errors = append(d.Errors, newError(pid, view.file("status"), err))
-		}
-	}
-	if want&WantUserNS != 0 {
-		if d.UserNS, err = view.Namespace("user"); err != nil {
-			d.Errors = append(d.Errors, newError(pid, view.file("ns/user"), err))
-		}
-	}
-	return calm{view, d}, nil
 }
 
 // detail reads the record, the cgroup's text and the stat file.
