@@ -103,20 +103,25 @@ func (fs *FS) File(name string, limit int) ([]byte, error) {
 
 // readBelow reads a regular file of a tree that is not trusted: no component of the path may be a link.
 func readBelow(dir int, name string, limit int) ([]byte, error) {
-	parent, err := openParent(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	if parent != dir {
-		defer unix.Close(parent)
-	}
-	fd, err := openRegular(parent, name[strings.LastIndexByte(name, '/')+1:])
+	fd, err := openBelow(dir, name)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
 	buf, n, err := readAll(fd, make([]byte, 512), limit, false)
 	return buf[:n:n], err
+}
+
+// openBelow opens what readBelow reads.
+func openBelow(dir int, name string) (int, error) {
+	parent, err := openParent(dir, name)
+	if err != nil {
+		return -1, err
+	}
+	if parent != dir {
+		defer unix.Close(parent)
+	}
+	return openRegular(parent, name[strings.LastIndexByte(name, '/')+1:])
 }
 
 // openParent opens the directory that the last component of name is in; dir itself

@@ -226,12 +226,24 @@ func (p *Process) cmdline() ([]string, error) {
 }
 
 // harmless makes sure that the library, which opens by path and follows links, will find a small regular
-// file. On a procfs the kernel sees to that.
+// file, which answers. On a procfs the kernel sees to that.
+//
+// The runtime asks a file that the library opens whether it can be polled, in a call that the scheduler does not know
+// of: a file system in user space that gives no answer to that would stop a processor, and with it the deadline. So it is asked
+// before, in a call which only costs its own goroutine.
 func (p *Process) harmless(name string, limit int) error {
 	if p.fs.live {
 		return nil
 	}
-	_, err := p.read(name, limit)
+	fd, err := openBelow(p.fd, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &unix.Timespec{}, nil); err != nil {
+		return err
+	}
+	_, _, err = readAll(fd, make([]byte, 512), limit, false)
 	return err
 }
 
