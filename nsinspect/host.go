@@ -3,13 +3,16 @@ package nsinspect
 import (
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
-// tool is the build that is running, from the build info that the Go linker keeps.
-func tool() report.Tool {
+// Tool returns the version and the commit of the running build, from the build info that the Go linker keeps.
+func Tool() report.Tool { return tool() }
+
+var tool = sync.OnceValue(func() report.Tool {
 	t := report.Tool{Version: "(devel)"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -24,10 +27,7 @@ func tool() report.Tool {
 		}
 	}
 	return t
-}
-
-// Tool returns the version and the commit of the running build.
-func Tool() report.Tool { return tool() }
+})
 
 // host tells which machine was read. What its /proc does not have stays empty.
 func (s *survey) host() report.Host {

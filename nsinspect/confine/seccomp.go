@@ -72,12 +72,13 @@ const x32 = 0x40000000
 // program returns the filter of a stage. Whatever it does not name, and every call made in another architecture's
 // convention, is answered with EPERM.
 func program(s stage, pid int, out *Output) ([]bpf.Instruction, error) {
-	prog := []bpf.Instruction{
+	prog := make([]bpf.Instruction, 0, 640)
+	prog = append(prog,
 		load(dataArch),
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
 		ret(refuse),
 		load(dataNr),
-	}
+	)
 	if auditArch == unix.AUDIT_ARCH_X86_64 {
 		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpLessThan, Val: x32, SkipTrue: 1}, ret(lack))
 	}

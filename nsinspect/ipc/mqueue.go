@@ -129,7 +129,7 @@ func mountMqueue() (int, error) {
 // readNames lists an open directory, at most limit names of it beside an error.
 func readNames(dir, limit int) ([]string, error) {
 	var names []string
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 4<<10) // most directories are small, and a larger one would have to be cleared first
 	for {
 		n, err := unix.ReadDirent(dir, buf)
 		if errors.Is(err, unix.EINTR) {
