@@ -79,19 +79,24 @@ func bench(ctx context.Context, p plan, part, subject, source, to string) error 
 	defer raisePidMax(p)()
 
 	var rows []row
+	var spent []profiled
+	before := load()
 	start := time.Now()
 	for _, s := range scenes(p, tools) {
 		if !strings.HasPrefix(s.name, part) {
 			continue
 		}
 		log.Printf("%s", s.name)
-		got, err := s.measure(ctx, p, tools)
+		got, where, err := s.measure(ctx, p, tools)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		rows = append(rows, got...)
+		if where != nil {
+			spent = append(spent, *where)
+		}
 	}
-	text := document(p, rows, tools, time.Since(start))
+	text := document(p, rows, spent, tools, before, time.Since(start))
 	fmt.Print(text)
 	if to == "" {
 		return nil
@@ -103,6 +108,8 @@ func bench(ctx context.Context, p plan, part, subject, source, to string) error 
 type tools struct {
 	dir                      string // of the compiled ones
 	nsinspect                string
+	symbols                  string // the same with its symbols, which a profile needs
+	perf                     string // "" where it cannot be had
 	floor, timed, population string
 	lsns, ps, ipcs, nsenter  string
 }
@@ -117,14 +124,21 @@ func setUp(ctx context.Context, subject, source string) (tools, error) {
 	if _, err := os.Stat(t.nsinspect); err != nil {
 		return t, fmt.Errorf("no nsinspect (make build): %w", err)
 	}
+	install := func(program, names string) error {
+		log.Printf("installing %s for %s", names, program)
+		out, err := exec.CommandContext(ctx, "sh", "-c", "apt-get install -y "+names).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s is missing; install it: %w\n%s", program, err, out)
+		}
+		return nil
+	}
 	packages := map[string]string{"cc": "gcc libc6-dev", "lsns": "util-linux", "ipcs": "util-linux-extra", "nsenter": "util-linux", "ps": "procps"}
 	for program, names := range packages {
 		if _, err := exec.LookPath(program); err == nil {
 			continue
 		}
-		log.Printf("installing %s for %s", names, program)
-		if out, err := exec.CommandContext(ctx, "sh", "-c", "apt-get install -y "+names).CombinedOutput(); err != nil {
-			return t, fmt.Errorf("%s is missing; install it: %w\n%s", program, err, out)
+		if err := install(program, names); err != nil {
+			return t, err
 		}
 	}
 	for program, path := range map[string]*string{"lsns": &t.lsns, "ps": &t.ps, "ipcs": &t.ipcs, "nsenter": &t.nsenter} {
@@ -142,7 +156,20 @@ func setUp(ctx context.Context, subject, source string) (tools, error) {
 			return t, errors.Join(fmt.Errorf("compiling %s: %w\n%s", program, err, out), os.RemoveAll(t.dir))
 		}
 	}
-	return t, nil
+	// Without these two there is no profile, and the document says so.
+	t.symbols = filepath.Join(t.dir, "nsinspect")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", t.symbols, "./cmd/nsinspect").CombinedOutput(); err != nil {
+		log.Printf("no nsinspect to profile: %v\n%s", err, out)
+		return t, nil
+	}
+	if t.perf, err = exec.LookPath("perf"); err != nil {
+		if err := install("perf", "linux-perf"); err != nil {
+			log.Printf("no profile: %v", err)
+			return t, nil
+		}
+		t.perf, err = exec.LookPath("perf")
+	}
+	return t, err
 }
 
 // raisePidMax makes room for the largest population where the default of 32 768 would leave the rest of the host too

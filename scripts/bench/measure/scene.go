@@ -165,11 +165,11 @@ func cgroupDirectory() (string, error) {
 	return "", fmt.Errorf("no cgroup hierarchy in /sys/fs/cgroup")
 }
 
-// measure builds the population, runs all pairs and removes it again.
-func (s scene) measure(ctx context.Context, p plan, t tools) (rows []row, err error) {
+// measure builds the population, runs all pairs, looks where the time goes and removes it again.
+func (s scene) measure(ctx context.Context, p plan, t tools) (rows []row, where *profiled, err error) {
 	c, err := s.start(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() {
 		if endErr := c.end(); err == nil && endErr != nil {
@@ -179,10 +179,14 @@ func (s scene) measure(ctx context.Context, p plan, t tools) (rows []row, err er
 	for _, pair := range s.pairs(c) {
 		r, err := pair.run(ctx, p, t)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.scene, r.target, r.processes = s.name, s.target, c.processes
 		rows = append(rows, r)
 	}
-	return rows, nil
+	if t.perf != "" && (s.target == 100 || s.target == 10_000) {
+		of := s.profiles(ctx, c.processes, t)
+		where = &of
+	}
+	return rows, where, nil
 }
