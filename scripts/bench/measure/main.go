@@ -158,7 +158,9 @@ func setUp(ctx context.Context, subject, source string) (tools, error) {
 	}
 	// Without these two there is no profile, and the document says so.
 	t.symbols = filepath.Join(t.dir, "nsinspect")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", t.symbols, "./cmd/nsinspect").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", t.symbols, "./cmd/nsinspect")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		log.Printf("no nsinspect to profile: %v\n%s", err, out)
 		return t, nil
 	}
