@@ -56,42 +56,41 @@ var looking = []uintptr{
 // filter cannot follow, and programs know how to do without them.
 var absent = []uintptr{unix.SYS_OPENAT2, unix.SYS_CLONE3}
 
-// rule lets one system call through when any of its alternatives holds.
+// rule lets one system call through when all its conditions hold.
 type rule struct {
 	call uintptr
-	any  []all
+	all  []condition
 }
-
-// all is a list of conditions which hold together.
-type all []condition
 
 // condition compares an argument, whose number counts from 0. A system call takes an int from the lower half of its
 // register, and equal compares both halves, so that it can refuse too much, never too little.
 type condition struct {
 	arg  uint32
 	test test
-	val  uint64
+	high uint32   // the upper half, for equal
+	vals []uint32 // the lower half is one of them; or the bits
 }
 
 type test uint8
 
 const (
-	equal   test = iota // the argument is val
-	without             // no bit of val is set in it
-	with                // some bit of val is set in it
+	equal   test = iota // the argument is one of the values
+	without             // none of the bits is set in it
+	with                // some of the bits is set in it
 )
 
-// oneOf lets a call through when an argument has one of some values.
-func oneOf(call uintptr, arg uint32, values ...uint64) rule {
-	r := rule{call: call}
-	for _, v := range values {
-		r.any = append(r.any, all{{arg, equal, v}})
-	}
-	return r
+func is(arg uint32, val uint64) condition {
+	return condition{arg, equal, uint32(val >> 32), []uint32{uint32(val)}}
 }
 
+func oneOf(arg uint32, vals ...uint32) condition { return condition{arg, equal, 0, vals} }
+
+func hasNone(arg, bits uint32) condition { return condition{arg, without, 0, []uint32{bits}} }
+
+func hasSome(arg, bits uint32) condition { return condition{arg, with, 0, []uint32{bits}} }
+
 // only lets a call through when the conditions hold together.
-func only(call uintptr, cs ...condition) rule { return rule{call, []all{cs}} }
+func only(call uintptr, cs ...condition) rule { return rule{call, cs} }
 
 // Open flags with which a file could be made, changed or emptied. O_ACCMODE also covers the access mode 3 of drivers;
 // O_TMPFILE cannot be had without one of the write modes.
@@ -106,29 +105,29 @@ func rules(s stage, pid int, out *Output) []rule {
 	var rs []rule
 	if s == scanning {
 		// First, because it is the one call of the hot pass that the kernel asks the filter about.
-		rs = append(rs, only(unix.SYS_OPENAT, condition{2, without, writing}))
+		rs = append(rs, only(unix.SYS_OPENAT, hasNone(2, writing)))
 	}
 	// Is it a terminal, and how wide. TIOCSTI, which types into it, is not among them.
-	ioctls := []uint64{unix.TCGETS, unix.TIOCGWINSZ}
+	ioctls := []uint32{unix.TCGETS, unix.TIOCGWINSZ}
 	if s == scanning {
 		// What a namespace descriptor tells of itself (ioctl_nsfs(2)).
 		ioctls = append(ioctls, unix.NS_GET_USERNS, unix.NS_GET_PARENT, unix.NS_GET_NSTYPE, unix.NS_GET_OWNER_UID,
 			unix.NS_GET_MNTNS_ID)
 	}
-	mmap := only(sysMmap, condition{2, without, unix.PROT_EXEC})
+	mmap := only(sysMmap, hasNone(2, unix.PROT_EXEC))
 	if mmapStruct {
 		mmap = only(sysMmap)
 	}
 	rs = append(rs,
 		mmap,
-		only(unix.SYS_MPROTECT, condition{2, without, unix.PROT_EXEC}),
-		only(unix.SYS_PRCTL, condition{0, equal, unix.PR_SET_VMA}), // the runtime names its memory
-		only(unix.SYS_PRLIMIT64, condition{0, equal, 0}),           // its own
-		only(unix.SYS_CLONE, condition{cloneFlags, with, unix.CLONE_THREAD}, condition{cloneFlags, without, spaces}),
+		only(unix.SYS_MPROTECT, hasNone(2, unix.PROT_EXEC)),
+		only(unix.SYS_PRCTL, is(0, unix.PR_SET_VMA)), // the runtime names its memory
+		only(unix.SYS_PRLIMIT64, is(0, 0)),           // its own
+		only(unix.SYS_CLONE, hasSome(cloneFlags, unix.CLONE_THREAD), hasNone(cloneFlags, spaces)),
 		// The runtime interrupts its own threads, and dies of a signal through the same call.
-		only(unix.SYS_TGKILL, condition{0, equal, uint64(pid)}),
-		oneOf(sysFcntl, 1, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL),
-		oneOf(unix.SYS_IOCTL, 1, ioctls...),
+		only(unix.SYS_TGKILL, is(0, uint64(pid))),
+		only(sysFcntl, oneOf(1, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL)),
+		only(unix.SYS_IOCTL, oneOf(1, ioctls...)),
 	)
 	rs = append(rs, out.rules()...)
 	if s == sealed {
@@ -139,14 +138,14 @@ func rules(s stage, pid int, out *Output) []rule {
 	}
 	return append(rs,
 		// Whether two threads have the same table of descriptors; 2 is KCMP_FILES (include/uapi/linux/kcmp.h).
-		only(unix.SYS_KCMP, condition{2, equal, 2}),
-		only(unix.SYS_SETNS, condition{1, equal, unix.CLONE_NEWIPC}),
+		only(unix.SYS_KCMP, is(2, 2)),
+		only(unix.SYS_SETNS, is(1, unix.CLONE_NEWIPC)),
 		// Without FSCONFIG_SET_* no source and no option can be given, so no filesystem of a device can be made.
-		only(unix.SYS_FSCONFIG, condition{1, equal, unix.FSCONFIG_CMD_CREATE}),
-		oneOf(unix.SYS_SHMCTL, 1, ipcCommands(ipcStat, ipcInfo, shmStat, shmInfo, shmStatAny)...),
-		oneOf(unix.SYS_MSGCTL, 1, ipcCommands(ipcStat, ipcInfo, msgStat, msgInfo, msgStatAny)...),
-		oneOf(unix.SYS_SEMCTL, 2, ipcCommands(ipcStat, ipcInfo, semStat, semInfo, semStatAny,
-			semGetPID, semGetVal, semGetAll, semGetNCnt, semGetZCnt)...),
+		only(unix.SYS_FSCONFIG, is(1, unix.FSCONFIG_CMD_CREATE)),
+		only(unix.SYS_SHMCTL, oneOf(1, ipcCommands(ipcStat, ipcInfo, shmStat, shmInfo, shmStatAny)...)),
+		only(unix.SYS_MSGCTL, oneOf(1, ipcCommands(ipcStat, ipcInfo, msgStat, msgInfo, msgStatAny)...)),
+		only(unix.SYS_SEMCTL, oneOf(2, ipcCommands(ipcStat, ipcInfo, semStat, semInfo, semStatAny,
+			semGetPID, semGetVal, semGetAll, semGetNCnt, semGetZCnt)...)),
 	)
 }
 
@@ -171,7 +170,7 @@ const (
 )
 
 // ipcCommands returns the commands with and without IPC_64, which 32-bit programs set (ipc_parse_version(), ipc/util.c).
-func ipcCommands(cmds ...uint64) []uint64 {
+func ipcCommands(cmds ...uint32) []uint32 {
 	const ipc64 = 0x100
 	for _, c := range cmds {
 		cmds = append(cmds, c|ipc64)

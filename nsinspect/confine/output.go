@@ -152,9 +152,9 @@ func (o *Output) rules() []rule {
 	temporary, final := o.names()
 	dir, from, to := uint64(o.dir), uint64(temporary), uint64(final)
 	return []rule{
-		only(unix.SYS_RENAMEAT2, condition{0, equal, dir}, condition{1, equal, from},
-			condition{2, equal, dir}, condition{3, equal, to}, condition{4, equal, 0}),
-		only(unix.SYS_UNLINKAT, condition{0, equal, dir}, condition{1, equal, from}, condition{2, equal, 0}),
+		only(unix.SYS_RENAMEAT2, is(0, dir), is(1, from),
+			is(2, dir), is(3, to), is(4, 0)),
+		only(unix.SYS_UNLINKAT, is(0, dir), is(1, from), is(2, 0)),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -72,7 +73,7 @@ const x32 = 0x40000000
 // program returns the filter of a stage. Whatever it does not name, and every call made in another architecture's
 // convention, is answered with EPERM.
 func program(s stage, pid int, out *Output) ([]bpf.Instruction, error) {
-	prog := make([]bpf.Instruction, 0, 640)
+	prog := make([]bpf.Instruction, 0, 320)
 	prog = append(prog,
 		load(dataArch),
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
@@ -90,9 +91,13 @@ func program(s stage, pid int, out *Output) ([]bpf.Instruction, error) {
 		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(r.call), SkipTrue: uint8(len(block))})
 		prog = append(prog, block...)
 	}
+	// A jump reaches 255 instructions, so each few share an answer.
 	answer := func(calls []uintptr, with uint32) {
-		for _, call := range calls {
-			prog = append(prog, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(call), SkipTrue: 1}, ret(with))
+		for some := range slices.Chunk(calls, 200) {
+			for i, call := range some {
+				prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(call), SkipTrue: uint8(len(some) - i)})
+			}
+			prog = append(prog, bpf.Jump{Skip: 1}, ret(with))
 		}
 	}
 	answer(unconditional, allow)
@@ -107,19 +112,12 @@ func program(s stage, pid int, out *Output) ([]bpf.Instruction, error) {
 
 // block returns the instructions that decide about one call, once its number has matched. They always decide.
 func (r rule) block() []bpf.Instruction {
-	var block []bpf.Instruction
-	for _, conditions := range r.any {
-		size := 1
-		for _, c := range conditions {
-			size += len(c.check(0))
-		}
-		for _, c := range conditions {
-			size -= len(c.check(0))
-			block = append(block, c.check(uint8(size))...)
-		}
-		block = append(block, ret(allow))
+	block := []bpf.Instruction{ret(allow), ret(refuse)}
+	for _, c := range slices.Backward(r.all) {
+		// Whoever fails skips what is there already, but for the refusal.
+		block = append(c.check(uint8(len(block)-1)), block...)
 	}
-	return append(block, ret(refuse))
+	return block
 }
 
 // check returns the instructions that fall through when the condition holds and skip that many further ones when not.
@@ -130,17 +128,18 @@ func (c condition) check(skip uint8) []bpf.Instruction {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		lo, hi = hi, lo
 	}
-	val := uint32(c.val)
 	switch c.test {
 	case without:
-		return []bpf.Instruction{load(lo), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: val, SkipTrue: skip}}
+		return []bpf.Instruction{load(lo), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: c.vals[0], SkipTrue: skip}}
 	case with:
-		return []bpf.Instruction{load(lo), bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: val, SkipTrue: skip}}
+		return []bpf.Instruction{load(lo), bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: c.vals[0], SkipTrue: skip}}
 	}
-	return []bpf.Instruction{
-		load(hi), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(c.val >> 32), SkipTrue: skip + 2},
-		load(lo), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: val, SkipTrue: skip},
+	n := uint8(len(c.vals))
+	check := []bpf.Instruction{load(hi), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: c.high, SkipTrue: skip + n + 2}, load(lo)}
+	for i, val := range c.vals {
+		check = append(check, bpf.JumpIf{Cond: bpf.JumpEqual, Val: val, SkipTrue: n - uint8(i)})
 	}
+	return append(check, bpf.Jump{Skip: uint32(skip)})
 }
 
 func load(offset uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offset, Size: 4} }
