@@ -5,6 +5,7 @@ package container
 
 import (
 	"slices"
+	"sort"
 
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
@@ -66,8 +67,9 @@ type Visit struct {
 
 // Find returns the process with a PID, nil if there is none.
 func (f *Facts) Find(pid int) *Process {
-	i, ok := slices.BinarySearchFunc(f.Processes, pid, func(p Process, pid int) int { return p.PID - pid })
-	if !ok {
+	// Not slices.BinarySearchFunc, which would copy every process that it looks at.
+	i := sort.Search(len(f.Processes), func(i int) bool { return f.Processes[i].PID >= pid })
+	if i == len(f.Processes) || f.Processes[i].PID != pid {
 		return nil
 	}
 	return &f.Processes[i]
