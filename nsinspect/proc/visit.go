@@ -151,15 +151,12 @@ func (fs *FS) visitOnce(ctx context.Context, pid int, want Want) (_ *Detail, aga
 func (p *Process) detail() (*Detail, error) {
 	r := p.fs.reader()
 	defer p.fs.release(r)
-	rec, ok := r.process(p.fd, p.PID)
+	rec, text, ok := r.still(p.fd, p.PID)
 	if !ok {
 		return nil, &Error{PID: p.PID, Kind: Gone, Err: unix.ESRCH}
 	}
-	d := &Detail{Record: rec}
-	if rec.Cgroup >= 0 {
-		d.Cgroup = string(r.buf[:r.cgroup])
-		d.Record.Cgroup = -1
-	}
+	d := &Detail{Record: rec, Cgroup: text}
+	d.Record.Cgroup = -1
 	d.Errors = r.errs
 	st, err := p.stat()
 	if err != nil {
