@@ -1,11 +1,9 @@
 package nsinspect
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,23 +64,18 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 		s.facts.Baseline.Note = strings.TrimPrefix(s.facts.Baseline.Note+"; "+s.fs.Path()+" is not a live procfs", "; ")
 	}
 	lost := map[string]int{} // by container
-	for range rescans {
+	for n := 1; ; n++ {
 		if err := s.pass(ctx); err != nil {
 			return nil, err
 		}
 		for ref := range s.evaded() {
 			lost[ref]++
 		}
-		if len(s.lost) == 0 {
+		if settled(lost, n) {
 			break
 		}
 	}
-	for _, ref := range slices.Sorted(maps.Keys(lost)) {
-		if lost[ref] == rescans {
-			s.gaps = append(s.gaps, report.Gap{File: report.Text("processes of " + ref), Decides: true,
-				Error: "in a namespace of the host's, and ended whenever they were to be looked at again"})
-		}
-	}
+	s.gaps = append(s.gaps, evasions(lost)...)
 	if !opt.Deep {
 		if err := s.findMembersThreads(ctx); err != nil {
 			return nil, err
@@ -91,20 +84,17 @@ func take(ctx context.Context, src Source, opt Options, types ...string) (_ *sur
 	return s, nil
 }
 
-// rescans is how often everything is read when processes of a container that are
-// in a namespace of the host's end too soon to be judged. A container that is being
-// started has such processes once; one that has them each time hides something.
-const rescans = 3
-
 // pass reads everything once: the hot pass, the cold pass, and again what was too young.
 func (s *survey) pass(ctx context.Context) error {
 	s.progress("reading the processes")
+	last := s.fs.LastPID()
 	snapshot, err := s.fs.Scan(ctx)
 	if err != nil {
 		return err
 	}
 	s.unreadable, s.gaps, s.found, s.lost = map[int][]*proc.Error{}, nil, nil, map[string]bool{}
 	s.accept(snapshot)
+	s.chase(ctx, last)
 	s.findHost(ctx)
 	s.facts.States = s.states(ctx)
 	if s.opt.Deep {
@@ -133,35 +123,6 @@ func (s *survey) pass(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// ended notes a process that has ended before it was judged, if it was where none
-// of its container's may be.
-func (s *survey) ended(p *container.Process) {
-	if p == nil || s.facts.InSetup(p) {
-		return
-	}
-	id := s.facts.Identity(p)
-	if id.Role != cgroup.RolePayload && len(id.Outer) == 0 {
-		return
-	}
-	if ipc, pid := s.facts.AtHost(p); ipc || pid {
-		ref := id.Ref
-		if len(id.Outer) > 0 {
-			ref = id.Outer[0]
-		}
-		s.lost[cmp.Or(ref.Runtime, "unknown")+":"+ref.ID] = true
-	}
-}
-
-// evaded returns the containers with such processes that are not exposed anyway.
-func (s *survey) evaded() map[string]bool {
-	for i := range s.judgement.Containers {
-		if c := &s.judgement.Containers[i]; c.Exposed {
-			maps.DeleteFunc(s.lost, func(ref string, _ bool) bool { return strings.HasSuffix(ref, ":"+c.ID) })
-		}
-	}
-	return s.lost
 }
 
 func (s *survey) close() { s.fs.Close() }

@@ -71,6 +71,16 @@ func SettingUp(comm string, argv []string) bool {
 	return false
 }
 
+// RunsContainers tells by its comm a low-level OCI runtime, or the part of one that sets a container up: the
+// parent of an init that is not in all of its namespaces yet.
+func RunsContainers(comm string) bool {
+	switch comm {
+	case "runc", "docker-runc", "buildkit-runc", "crun", "memfd:crun", "youki":
+		return true
+	}
+	return strings.HasPrefix(comm, "runc:[")
+}
+
 // An engine is one row of the table: one program, and how its arguments name
 // the container. Adding one is adding a row, with a real command line in the test.
 type engine struct {

@@ -96,6 +96,15 @@ func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
 	p.Record.Cgroup = index
 }
 
+// Add enters a process that the hot pass did not list.
+func (f *Facts) Add(d *proc.Detail, asked proc.Want) {
+	i, known := slices.BinarySearchFunc(f.Processes, d.PID, func(p Process, pid int) int { return p.PID - pid })
+	if !known {
+		f.Processes = slices.Insert(f.Processes, i, Process{Record: proc.Record{PID: d.PID, Cgroup: -1}})
+	}
+	f.Apply(d, asked)
+}
+
 // GiveUp notes that a visit failed for good, so that it is not asked for again.
 func (f *Facts) GiveUp(v Visit) {
 	if p := f.Find(v.PID); p != nil {

@@ -158,6 +158,8 @@ func play(part []string) error {
 		return refuse(part[1], part[2], os.Args[1:])
 	case "storm":
 		return storm(part[1:])
+	case "hop":
+		return hop(part[1], part[2], part[3], strings.Join(part[4:], " "))
 	case "lock-memory":
 		return lockMemory(part[1], part[2])
 	}

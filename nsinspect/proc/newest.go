@@ -1,0 +1,74 @@
+package proc
+
+import (
+	"bytes"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// LastPID returns the number that was given away last in the PID namespace that the procfs shows: while it stays
+// the same, nobody has started a process or a thread. 0 if that cannot be told, which is so for a caller
+// in another PID namespace: the kernel always speaks of the caller's (fs/proc/loadavg.c, loadavg_proc_show).
+func (fs *FS) LastPID() int {
+	if fs.Self() != os.Getpid() {
+		return 0
+	}
+	b, err := fs.File("loadavg", 256)
+	if err != nil {
+		return 0
+	}
+	return parseLastPID(b)
+}
+
+// parseLastPID reads the last field of a loadavg file (proc_loadavg(5)); 0 if it is not a number.
+func parseLastPID(text []byte) int {
+	fields := bytes.Fields(text)
+	if len(fields) != 5 {
+		return 0
+	}
+	pid, ok := parseDecimal(fields[4])
+	if !ok || pid > maxPID {
+		return 0
+	}
+	return int(pid)
+}
+
+// maxPID is the kernel's PID_MAX_LIMIT on 64-bit machines (include/linux/threads.h).
+const maxPID = 4 << 20
+
+// Above lists the processes with numbers above one, in order: at most as many as one call of the kernel returns for
+// some buffer, 150 or so. A procfs is listed from any number on at the cost of what is listed, because the
+// position in its directory is the number and a constant (fs/proc/base.c, proc_pid_readdir). Of another tree nothing is listed.
+func (fs *FS) Above(pid int) ([]int, error) {
+	if !fs.live {
+		return nil, nil
+	}
+	fd, err := openat(false, fs.fd, ".\x00", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, newError(0, "", err)
+	}
+	defer unix.Close(fd)
+	const offset = 256 + 2 // TGID_OFFSET: FIRST_PROCESS_ENTRY, and then self and thread-self
+	if _, err := unix.Seek(fd, int64(pid)+1+offset, 0); err != nil {
+		return nil, newError(0, "", err)
+	}
+	buf := make([]byte, listSize)
+	n, err := getdents(false, fd, buf)
+	if err != nil {
+		return nil, newError(0, "", err)
+	}
+	listed, ok := appendPIDs(nil, buf[:n])
+	if !ok {
+		return nil, newError(0, "", &flaw{kind: BadData, text: "malformed directory"})
+	}
+	var pids []int
+	for _, p := range listed {
+		if int(p) > pid {
+			pids = append(pids, int(p))
+		}
+	}
+	slices.Sort(pids)
+	return pids, nil
+}
