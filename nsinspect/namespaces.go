@@ -83,11 +83,19 @@ func (s *survey) findMembersThreads(ctx context.Context) error {
 			s.unreadable[e.PID] = append(s.unreadable[e.PID], e)
 		}
 	}
-	if len(inv.Tasks) > 0 {
-		s.enterThreads(inv.Tasks)
-		s.judgement = container.Judge(&s.facts)
+	if len(inv.Tasks) == 0 {
+		return nil
 	}
-	return nil
+	// They were in the container when their threads were read only if they still are.
+	var again []container.Visit
+	for _, task := range inv.Tasks {
+		if p := s.facts.Find(task.PID); p != nil && (len(again) == 0 || again[len(again)-1].PID != task.PID) {
+			again = append(again, container.Visit{PID: task.PID, Want: p.Asked})
+		}
+	}
+	s.visit(ctx, again)
+	s.enterThreads(inv.Tasks)
+	return s.settle(ctx)
 }
 
 func (s *survey) enterThreads(tasks []namespace.Task) {
