@@ -49,7 +49,9 @@ func TestExplain(t *testing.T) {
 		{"a process that could not be read", "100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/" + idA + "\n101 ppid=100 ipc=- pid=8 mnt=9 cgroup=0::/docker/" + idA, "docker:" + idA, []string{
 			"its IPC namespace is unknown", "IPC namespace: unknown", "1 process of it could not be read, and may be anywhere: PID 101", "/proc/101/ns/ipc: not there",
 		}},
-		{"Kata", "100 comm=qemu cgroup=0::/system.slice/kata_" + idA, "kata:aa", []string{"is in a virtual machine", "what the guest kernel of the virtual machine isolates"}},
+		{"Kata", "100 comm=qemu fd=anon_inode:kvm-vm cgroup=0::/system.slice/kata_" + idA, "kata:aa", []string{"is in a virtual machine", "what the guest kernel of the virtual machine isolates",
+			"/proc/100/fd = anon_inode:kvm-vm (is a virtual machine)", "by a descriptor that a process of it has"}},
+		{"no virtual machine in a cgroup of that name", "100 comm=sh cgroup=0::/firecracker/web", "web", []string{"its IPC namespace is unknown", "no process of it has a virtual machine"}},
 		{"two share one IPC namespace", "100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/" + idA + "\n101 ipc=7 pid=10 mnt=11 cgroup=0::/docker/" + idB, idB, []string{
 			"shares its IPC namespace with 1 other container", "it shares it with docker:aaaaaaaaaaaa", "/proc/100/ns/ipc = ipc:[7] (the same)",
 		}},

@@ -57,7 +57,7 @@ func TestStories(t *testing.T) {
 101 ppid=100 ipc=7 pid=8 mnt=9 cgroup=0::/machine.slice/systemd-nspawn@m2.service/payload`,
 			[]string{"nspawn:m2 init=101 pids=[101] monitors=[100] ipc=private pid=private"}},
 		{"Kata's virtual machine is in the host's namespaces by design", `
-100 comm=qemu cgroup=0::/system.slice/kata_` + idA,
+100 comm=qemu fd=/dev/kvm fd=anon_inode:kvm-vm cgroup=0::/system.slice/kata_` + idA,
 			[]string{"kata:aaaaaaaaaaaa init=100 pids=[100] ipc=vm pid=vm"}},
 
 		// What others took for one.
@@ -165,8 +165,17 @@ func TestStories(t *testing.T) {
 99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace moby -id ` + idA + ` -address /x"
 100 ppid=99 pid=8 mnt=9 root=image cgroup=0::/firecracker/` + idA,
 			[]string{"docker:aaaaaaaaaaaa init=100 pids=[100] monitors=[99] ipc=host pid=private exposed", "medium host-ipc docker:aaaaaaaaaaaa"}},
-		{"Firecracker's jailer gives the monitor a root directory of its own", "100 comm=firecracker mnt=9 root=jail cgroup=0::/firecracker/foo",
+		{"Firecracker's jailer gives the monitor a root directory of its own", "100 comm=firecracker mnt=9 root=jail fd=anon_inode:kvm-vcpu:0 cgroup=0::/firecracker/foo",
 			[]string{"firecracker:foo init=100 pids=[100] ipc=vm pid=vm"}},
+		{"an ordinary process in a cgroup with the name of a virtual machine monitor's", "100 comm=sh fd=/dev/kvm fd=anon_inode:[eventpoll] cgroup=0::/firecracker/foo",
+			[]string{"firecracker:foo init=100 pids=[100] ipc=unknown pid=unknown", "gap 100 fd"}},
+		{"the same below a parent with the name of Kata's", "100 mnt=9 pid=8 root=image cgroup=0::/system.slice/kata_" + idA,
+			[]string{"kata:aaaaaaaaaaaa init=100 pids=[100] ipc=unknown pid=unknown", "gap 100 fd"}},
+		{"Kata's shim, and a virtual machine that is none of KVM's nor Hyper-V's", `
+99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-kata-v2 -namespace k8s.io -id ` + idA + ` -address /x"
+100 ppid=99 comm=qemu cgroup=0::/kubepods/burstable/kata_` + idA,
+			[]string{"kata:aaaaaaaaaaaa init=100 pids=[100] monitors=[99] ipc=unknown pid=unknown", "gap 100 fd"}},
+		{"libvirt's virtual machine is no container, whatever it has", "100 comm=qemu mnt=9 fd=anon_inode:kvm-vm cgroup=\"0::/machine.slice/machine-qemu\\\\x2d1\\\\x2dweb.scope\"", nil},
 		{"a user names a cgroup of his own firecracker", "100 pid=8 mnt=9 root=image uid=1000 cgroup=0::/user.slice/user-1000.slice/user@1000.service/firecracker/foo",
 			[]string{"unknown:foo init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc unknown:foo"}},
 		{"a user starts his container below something called Kata's shim", `
@@ -175,7 +184,7 @@ func TestStories(t *testing.T) {
 			[]string{"crun:web init=100 pids=[100] monitors=[99] ipc=host pid=private exposed", "medium host-ipc crun:web"}},
 		{"Kata's shim and file server are in its overhead, the latter in a box", `
 99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-kata-v2 -namespace k8s.io -id ` + idA + ` -address /x" cgroup=0::/kata_overhead/` + idA + `
-100 ppid=99 comm=qemu cgroup=0::/kubepods/burstable/kata_` + idA + `
+100 ppid=99 comm=qemu fd=anon_inode:kvm-vm cgroup=0::/kubepods/burstable/kata_` + idA + `
 101 ppid=99 comm=virtiofsd mnt=9 pid=8 root=empty cgroup=0::/kata_overhead/` + idA,
 			[]string{"kata:aaaaaaaaaaaa init=100 pids=[100 101] monitors=[99] ipc=vm pid=vm"}},
 		{"a payload in a monitor's cgroup", `
@@ -319,6 +328,11 @@ func lines(r *report.Report) []string {
 			root = "own"
 		}
 		out = append(out, fmt.Sprintf("sandbox %d %s root=%s ipc=%s pid=%s", s.Leader, s.Name, root, s.IPC.State, s.PID.State))
+	}
+	for _, g := range r.Coverage.Gaps {
+		if g.Decides {
+			out = append(out, fmt.Sprintf("gap %d %s", g.PID, g.File))
+		}
 	}
 	for _, f := range r.Findings {
 		out = append(out, f.Severity+" "+f.Rule+" "+short.Replace(f.Subject))

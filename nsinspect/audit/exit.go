@@ -34,7 +34,7 @@ func Doubts(r *report.Report) []string {
 	}
 	for _, c := range r.Containers {
 		if c.IPC.State == report.StateUnknown || c.PID.State == report.StateUnknown {
-			doubts = append(doubts, c.Ref+": not all of its namespaces could be read")
+			doubts = append(doubts, c.Ref+": what it shares with the host is unknown")
 		}
 	}
 	for _, g := range r.Coverage.Gaps {

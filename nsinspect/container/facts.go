@@ -196,6 +196,9 @@ func (f *Facts) Wanted() []Visit {
 		for _, c := range g.groups {
 			want(g.init(c), proc.WantMountInfo)
 			for _, p := range c.members {
+				if c.unproven {
+					want(p, proc.WantMachine)
+				}
 				if !f.apart(p) {
 					want(p, proc.WantCmdline) // a runtime that has not joined, perhaps
 				}

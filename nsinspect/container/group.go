@@ -28,7 +28,8 @@ type group struct {
 	outer    []cgroup.Ref
 	weak     bool // only the shape of a cgroup speaks for it
 	claimed  bool // only a process that is not root's speaks for it
-	vmm      bool
+	vmm      bool // it runs in a guest kernel; before judgeMachines: its cgroup says so
+	unproven bool // it is called a virtual machine, and no process of it has one
 	members  []*Process
 	monitors []*Process
 	evidence []report.Evidence

@@ -137,6 +137,11 @@ func (j *Judgement) container(g *grouping, c *group, ref string) report.Containe
 	if c.vmm {
 		return out
 	}
+	if c.unproven {
+		j.Gaps = append(j.Gaps, report.Gap{PID: init.PID, File: "fd", Decides: true,
+			Error: "called the monitor of a virtual machine (" + ref + "), and no process in its cgroup was seen to have one: what is shared with the host may be an exposure"})
+		return out
+	}
 	for _, p := range c.members {
 		atIPC, atPID := f.AtHost(p)
 		out.Exposed = out.Exposed || atIPC || atPID
@@ -196,6 +201,8 @@ func (k kind) of(c *group, init *Process) report.Namespace {
 	switch {
 	case c.vmm:
 		ns.State, ns.Strays, ns.HostStrays, ns.StrayThreads = report.StateVM, nil, nil, nil
+	case c.unproven:
+		ns.State, ns.Strays, ns.HostStrays, ns.StrayThreads = report.StateUnknown, nil, nil, nil
 	case k.atHost(ns.Inode):
 		ns.State = report.StateHost
 	case unread:

@@ -3,26 +3,33 @@ package container
 import (
 	"slices"
 	"strings"
+
+	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
-// judgeMachines decides which containers run in a guest kernel. Nothing is
-// private, host or shared for those, so that the word of a cgroup's name is not
-// enough: whoever may choose a parent for his container's cgroup can call it
-// "firecracker". What is no machine loses the name of the runtime, too.
+// judgeMachines decides which containers run in a guest kernel. Nothing is private, host or shared for those, so
+// that words are not enough: whoever may choose a parent for his container's cgroup can call it "firecracker". One of its
+// processes must have a virtual machine. Where the words are all there is, what the namespaces say may be by design or
+// may be an exposure, so that they are unknown. What is no machine even by its words loses the name of the runtime, too.
 func (g *grouping) judgeMachines() {
 	for _, c := range g.groups {
 		if len(c.members) == 0 {
 			continue
 		}
-		machine := g.isMachine(c)
-		if c.vmm && !machine {
+		claimed := g.calledMachine(c)
+		if c.vmm && !claimed {
 			c.ref.Runtime = ""
 		}
-		c.vmm = machine
+		i := slices.IndexFunc(c.members, func(p *Process) bool { return p.Detail != nil && p.Detail.Machine != "" })
+		c.vmm, c.unproven = claimed && i >= 0, claimed && i < 0
+		if c.vmm {
+			c.evidence = append(c.evidence, report.Evidence{What: where(c.members[i], "fd"), Value: report.Text(c.members[i].Detail.Machine), Expected: "is a virtual machine"})
+		}
 	}
 }
 
-func (g *grouping) isMachine(c *group) bool {
+// calledMachine tells whether the container is a virtual machine by the words of those who may say so.
+func (g *grouping) calledMachine(c *group) bool {
 	init := g.init(c)
 	if g.knownToRuntime(init) {
 		return false // runc and crun start processes, no machines

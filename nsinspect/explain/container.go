@@ -80,6 +80,8 @@ func (x *explainer) identity(c *report.Container) {
 		switch {
 		case strings.HasSuffix(e.What, "/cgroup"):
 			x.prove([]report.Evidence{e}, "by the cgroup of a process in it")
+		case strings.HasSuffix(e.What, "/fd"):
+			x.prove([]report.Evidence{e}, "it runs in a virtual machine, by a descriptor that a process of it has")
 		case strings.HasSuffix(e.What, "/cmdline"):
 			x.prove([]report.Evidence{e}, "by the engine's process above its init")
 		default:
@@ -141,7 +143,12 @@ func (x *explainer) namespaceOf(c *report.Container, kind string, n report.Names
 	case report.StateVM:
 		x.prove([]report.Evidence{link}, "what is seen here is the monitor of a virtual machine, in the host's namespaces by design; the container is in a guest kernel")
 	case report.StateUnknown:
-		if n.Inode != 0 {
+		switch {
+		case n.Inode == 0:
+		case hostInode(x.Facts, kind, n.Inode):
+			link.Expected = "the host's"
+			x.prove([]report.Evidence{link}, "its init is in the host's; it is called the monitor of a virtual machine, for which that would be by design, but no process of it has a virtual machine")
+		default:
 			x.prove([]report.Evidence{link}, "its init is not in the host's")
 		}
 	case report.StatePrivate, report.StateShared:

@@ -118,7 +118,7 @@ func (x *explainer) role(p *container.Process, m container.Member, box *report.S
 			x.say("its cgroup names no container, but it descends from the engine's process for %s and is apart from it", x.called(m.Ref))
 		}
 		if m.Role == container.RoleVMM {
-			x.say("the cgroup is that of a virtual machine's monitor: the container is in a guest kernel, and nothing of it is seen here")
+			x.say("a process in the cgroup has a virtual machine: the container is in a guest kernel, and nothing of it is seen here")
 		}
 		if len(id.Outer) > 0 && id.Role == cgroup.RoleMonitor {
 			x.say("the cgroup is called a monitor's, inside of a container: whoever owns that can call a cgroup anything, so that is not believed")

@@ -16,6 +16,7 @@ var questions = [...]question{
 	{WantRoot, "root", answer((*Process).root, func(d *Detail) *FileID { return &d.Root })},
 	{WantCwd, "cwd", answer((*Process).cwd, func(d *Detail) *string { return &d.Cwd })},
 	{WantMountInfo, "mountinfo", answer((*Process).mountinfo, func(d *Detail) *[]Mount { return &d.MountInfo })},
+	{WantMachine, "fd", answer((*Process).machine, func(d *Detail) *string { return &d.Machine })},
 	{WantCmdline, "cmdline", answer((*Process).cmdline, func(d *Detail) *[]string { return &d.Cmdline })},
 }
 

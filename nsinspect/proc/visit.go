@@ -24,6 +24,7 @@ const (
 	WantUserNS                     // Detail.UserNS
 	WantCwd                        // Detail.Cwd
 	WantMountInfo                  // Detail.MountInfo; can block
+	WantMachine                    // Detail.Machine; a call a descriptor
 )
 
 // FileID names a file or directory of the running system: the device of its
@@ -51,6 +52,7 @@ type Detail struct {
 	Cwd       string   // as the process sees it, hostile text
 	UserNS    uint64   // inode of ns/user; 0 unless wanted and read
 	MountInfo []Mount
+	Machine   string // the link of a descriptor of a virtual machine, such as "anon_inode:kvm-vm"; "" if it has none
 
 	// Errors is what of it could not be read, in the order of their files. That a
 	// zombie, or a process that is dying, has no root, mounts and memory left is none.

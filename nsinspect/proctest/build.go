@@ -36,6 +36,7 @@
 //	seccomp    mode (0)
 //	root       name of a root directory; processes with the same name have the same (host)
 //	cwd        working directory (/)
+//	fd         target of a descriptor's link, may be repeated: the first is descriptor 3 (none)
 //	shm        what is mounted at /dev/shm: host, own, or - for nothing (host in the host's mount namespace, else own)
 //
 // stat, status, sysvipc/{shm,sem,msg}, sys/kernel/{osrelease,hostname} and
@@ -59,7 +60,7 @@ var initial = map[string]string{
 	"cgroup": "4026531835", "time": "4026531834", "mnt": "4026531832", "net": "4026531833",
 }
 
-var keys = "ipc pid mnt net uts user time cgroupns cgroup comm cmdline ppid state kthread start uid gid groups caps bnd inh amb nspid nnp seccomp root cwd shm"
+var keys = "ipc pid mnt net uts user time cgroupns cgroup comm cmdline ppid state kthread start uid gid groups caps bnd inh amb nspid nnp seccomp root cwd fd shm"
 
 const allCaps = "000001ffffffffff"
 
@@ -327,6 +328,15 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+
+	for i, target := range values["fd"] {
+		if err := os.MkdirAll(filepath.Join(dir, "fd"), 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink(target, filepath.Join(dir, "fd", strconv.Itoa(i+3))); err != nil {
 			return err
 		}
 	}
