@@ -28,6 +28,47 @@ const base = `
 500 comm=systemd-udevd mnt=4026532001 cgroup=0::/system.slice/systemd-udevd.service/udev
 `
 
+// What is mounted for a process, in short: seen with runc 1.1 (a container by its runc spec), by what docker's --privileged makes of
+// that, with bwrap 0.8, and, as its source has it, with systemd 252.
+const (
+	runcMounts = `89 67 254:0 /b/rootfs / ro,relatime - ext4 /dev/vda rw
+90 89 0:40 / /proc rw,relatime - proc proc rw
+91 89 0:41 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+92 91 0:42 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620,ptmxmode=666
+93 91 0:43 / /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw,size=65536k
+95 89 0:44 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro
+71 90 0:40 /sys /proc/sys ro,relatime - proc proc rw
+72 90 0:46 / /proc/acpi ro,relatime - tmpfs tmpfs ro
+73 90 0:41 /null /proc/keys rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+74 90 0:41 /null /proc/timer_list rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+75 95 0:47 / /sys/firmware ro,relatime - tmpfs tmpfs ro
+`
+	privilegedMounts = `89 67 0:50 / / rw,relatime - overlay overlay rw,lowerdir=/a,upperdir=/b,workdir=/c
+90 89 0:40 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+91 89 0:41 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755,inode64
+95 89 0:44 / /sys rw,nosuid,nodev,noexec,relatime - sysfs sysfs rw
+`
+	systemdMounts = `89 67 254:0 /srv/root / rw,relatime - ext4 /dev/vda rw
+90 89 0:40 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+91 89 0:41 / /dev ro,nosuid,noexec - tmpfs tmpfs rw,size=4096k,nr_inodes=65536,mode=755
+92 91 0:24 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620,ptmxmode=000
+93 91 0:20 / /dev/shm rw,nosuid,nodev - tmpfs tmpfs rw
+95 89 0:22 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs rw
+71 90 0:40 /sys /proc/sys ro,relatime - proc proc rw
+72 90 0:40 /acpi /proc/acpi ro,relatime - proc proc rw
+73 90 0:25 /systemd/inaccessible/reg /proc/kcore ro,nosuid,nodev - tmpfs tmpfs rw,size=10%,mode=755
+74 90 0:25 /systemd/inaccessible/reg /proc/kallsyms ro,nosuid,nodev - tmpfs tmpfs rw,size=10%,mode=755
+`
+	bwrapMounts = `89 66 0:40 /newroot / rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+90 89 0:41 / /dev rw,nosuid,nodev,relatime - tmpfs tmpfs rw,mode=755
+91 90 0:6 /null /dev/null rw,nosuid,relatime - devtmpfs devtmpfs rw,size=12334492k,nr_inodes=3083623,mode=755
+92 90 0:42 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,mode=620,ptmxmode=666
+95 89 0:21 / /proc rw,nosuid,nodev,relatime - proc proc rw
+96 95 0:21 /irq /proc/irq ro,nosuid,nodev,relatime - proc proc rw
+98 89 254:0 /usr /usr ro,nosuid,nodev,relatime - ext4 /dev/vda rw
+`
+)
+
 // TestStories goes through what has gone wrong elsewhere, and what somebody who
 // works against the reader would try: a tree, and what the report must say of
 // it, one line a container, sandbox and finding.
@@ -254,6 +295,49 @@ func TestStories(t *testing.T) {
 		{"a service with PrivateTmp= is no sandbox", "100 comm=svc mnt=9 cgroup=0::/system.slice/tmp.service", nil},
 		{"a box with a hole in it", "100 comm=bwrap mnt=9 pid=8 root=box cgroup=0::/user.slice/user-0.slice/session-1.scope",
 			[]string{"sandbox 100 session-1.scope root=own ipc=host pid=private", "info sandbox-host-ns sandbox:100"}},
+
+		// Containers that nothing but their mounts tells of.
+		{"runc run -d with a state directory and a cgroup of its own", `
+100 mnt=9 pid=8 root=image cgroup=0::/team/web
+101 ppid=100 mnt=9 pid=8 root=image cgroup=0::/team/web
+200 comm=nsenter mnt=9 root=image cgroup=0::/user.slice/user-0.slice/session-1.scope
+-- 100/mountinfo --
+` + runcMounts, []string{"unknown:mnt-9 init=100 pids=[100 101] ipc=host pid=private exposed",
+			"sandbox 200 session-1.scope root=own ipc=host pid=host", "medium host-ipc unknown:mnt-9", "info sandbox-host-ns sandbox:200"}},
+		{"the same with nothing of the host's is a sandbox", "100 mnt=9 ipc=7 pid=8 root=image cgroup=0::/team/web\n-- 100/mountinfo --\n" + runcMounts,
+			[]string{"sandbox 100  root=own ipc=private pid=private"}},
+		{"a process of it in the host's IPC namespace", `
+100 mnt=9 ipc=7 pid=8 root=image cgroup=0::/team/web
+101 ppid=100 mnt=9 pid=8 root=image cgroup=0::/team/web
+-- 100/mountinfo --
+` + runcMounts, []string{"unknown:mnt-9 init=100 pids=[100 101] ipc=private!101 pid=private exposed", "high stray-ipc unknown:mnt-9"}},
+		{"a privileged one, for which nothing is covered", "100 mnt=9 root=image cgroup=0::/system.slice/x.service\n-- 100/mountinfo --\n" + privilegedMounts,
+			[]string{"unknown:mnt-9 init=100 pids=[100] ipc=host pid=host exposed", "medium host-ipc unknown:mnt-9", "medium host-pid unknown:mnt-9"}},
+		{"a visitor of a container's mounts", `
+100 ipc=7 pid=8 mnt=9 root=image cgroup=0::/docker/` + idA + `
+200 comm=nsenter mnt=9 root=image cgroup=0::/user.slice/user-0.slice/session-1.scope
+-- 200/mountinfo --
+` + runcMounts, []string{"docker:aaaaaaaaaaaa init=100 pids=[100] ipc=private pid=private",
+			"sandbox 200 session-1.scope root=own ipc=host pid=host", "info sandbox-host-ns sandbox:200"}},
+		{"a service with RootDirectory=, MountAPIVFS=, PrivateDevices=, ProtectKernelTunables= and InaccessiblePaths=", "100 comm=svc mnt=9 root=dir cgroup=0::/system.slice/svc.service\n-- 100/mountinfo --\n" + systemdMounts,
+			[]string{"sandbox 100 svc.service root=own ipc=host pid=host", "info sandbox-host-ns sandbox:100"}},
+		{"bwrap with a /proc and a /dev", "100 comm=bwrap mnt=9 root=box cgroup=0::/user.slice/user-0.slice/session-1.scope\n-- 100/mountinfo --\n" + bwrapMounts,
+			[]string{"sandbox 100 session-1.scope root=own ipc=host pid=host", "info sandbox-host-ns sandbox:100"}},
+		{"the mounts of something that may be a container cannot be read", "100 mnt=9 root=image cgroup=0::/team/web\n-- 100/mountinfo --\nnonsense\n",
+			[]string{"sandbox 100  root=own ipc=host pid=host", "gap 100 mountinfo", "info sandbox-host-ns sandbox:100"}},
+		{"CRI-O unpacks an image", "100 comm=crio mnt=9 root=layer cgroup=0::/system.slice/crio-pull-image-" + idA + ".scope\n-- 100/mountinfo --\n1 0 8:1 /layer / rw - ext4 /dev/sda1 rw\n",
+			[]string{"sandbox 100 crio-pull-image-" + idA + ".scope root=own ipc=host pid=host", "info sandbox-host-ns sandbox:100"}},
+		{"a container hides in the scope in which CRI-O unpacks images", "100 mnt=9 root=image cgroup=0::/system.slice/crio-pull-image-" + idA + ".scope\n-- 100/mountinfo --\n" + runcMounts,
+			[]string{"unknown:mnt-9 init=100 pids=[100] ipc=host pid=host exposed", "medium host-ipc unknown:mnt-9", "medium host-pid unknown:mnt-9"}},
+		{"a container in its pod's own cgroup", `
+99 comm=conmon cmdline="/usr/bin/conmon -c ` + idB + ` --persist-dir /x -b /y" cgroup=0::/kubepods/burstable/pod` + uid + `
+98 comm=kubelet cgroup=0::/kubepods/burstable/pod` + uid + `
+100 mnt=9 pid=8 root=image cgroup=0::/kubepods/burstable/pod` + uid + `
+101 ppid=100 mnt=9 pid=8 root=image cgroup=0::/kubepods/burstable/pod` + uid,
+			[]string{"unknown:pod" + uid + " pod=" + uid + " init=100 pids=[100 101] ipc=host pid=private exposed", "medium host-ipc unknown:pod" + uid}},
+		{"Kata's file server, changed to a root directory in the pod's own cgroup", `
+99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-kata-v2 -namespace k8s.io -id ` + idA + ` -address /x" cgroup=0::/kubepods/burstable/pod` + uid + `
+101 ppid=99 comm=virtiofsd root=empty cgroup=0::/kubepods/burstable/pod` + uid, []string{"sandbox 101  root=own ipc=host pid=host", "info sandbox-host-ns sandbox:101"}},
 	} {
 		t.Run(s.story, func(t *testing.T) {
 			r, err := nsinspect.Inspect(context.Background(), nsinspect.Source{Proc: proctest.Build(t, base+s.tree), AnyTree: true}, nsinspect.Options{})

@@ -165,7 +165,7 @@ func (f *Facts) Wanted() []Visit {
 			case id.Role == cgroup.RoleMonitor:
 				want(p, proc.WantCmdline|proc.WantRoot) // a helper is not apart, but for a rootless engine's
 			}
-		case f.apart(p):
+		case f.apart(p), id.Pod != "":
 			want(p, proc.WantRoot)
 		default:
 			continue
@@ -193,6 +193,9 @@ func (f *Facts) Wanted() []Visit {
 	if len(ask) == 0 {
 		// Only now it is known who is whose init.
 		g := groupUp(f)
+		for _, s := range g.strangers() {
+			want(s.init, proc.WantMountInfo)
+		}
 		for _, c := range g.groups {
 			want(g.init(c), proc.WantMountInfo)
 			for _, p := range c.members {

@@ -71,6 +71,8 @@ func groupUp(f *Facts) *grouping {
 	for _, s := range f.States {
 		g.placeByState(s)
 	}
+	g.placeInPods()
+	g.placeByMounts()
 	g.groups = slices.DeleteFunc(g.groups, func(c *group) bool { return len(c.members) == 0 })
 	return g
 }

@@ -41,6 +41,7 @@ func Judge(f *Facts) *Judgement {
 	j.sandboxes(g)
 	j.share()
 	slices.SortFunc(j.Containers, func(a, b report.Container) int { return cmp.Compare(a.Ref, b.Ref) })
+	j.Gaps = append(j.Gaps, g.unreadMounts()...)
 	j.disagreements(g, refs)
 	return j
 }
@@ -261,7 +262,7 @@ func (j *Judgement) disagreements(g *grouping, refs map[*group]string) {
 				Error: "its lines name different containers; taken for " + refs[c]})
 		}
 	}
-	slices.SortFunc(j.Gaps, func(a, b report.Gap) int { return a.PID - b.PID })
+	slices.SortStableFunc(j.Gaps, func(a, b report.Gap) int { return a.PID - b.PID })
 }
 
 // InSetup tells a low-level runtime's init that has not finished: it has the

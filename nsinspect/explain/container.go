@@ -80,6 +80,8 @@ func (x *explainer) identity(c *report.Container) {
 		switch {
 		case strings.HasSuffix(e.What, "/cgroup"):
 			x.prove([]report.Evidence{e}, "by the cgroup of a process in it")
+		case strings.HasSuffix(e.What, "/mountinfo"):
+			x.prove([]report.Evidence{e}, "by what is mounted for its init; no cgroup and no engine tells of it")
 		case strings.HasSuffix(e.What, "/fd"):
 			x.prove([]report.Evidence{e}, "it runs in a virtual machine, by a descriptor that a process of it has")
 		case strings.HasSuffix(e.What, "/cmdline"):

@@ -115,7 +115,7 @@ func (x *explainer) role(p *container.Process, m container.Member, box *report.S
 		if id.Role != cgroup.RoleNone || len(id.Outer) > 0 {
 			x.say("its cgroup is one of %s", x.called(m.Ref))
 		} else {
-			x.say("its cgroup names no container, but it descends from the engine's process for %s and is apart from it", x.called(m.Ref))
+			x.unnamed(m.Ref)
 		}
 		if m.Role == container.RoleVMM {
 			x.say("a process in the cgroup has a virtual machine: the container is in a guest kernel, and nothing of it is seen here")
@@ -320,4 +320,20 @@ func (x *explainer) ancestors(p *container.Process) {
 	if t := &x.out.Topics[len(x.out.Topics)-1]; len(t.Points) == 0 {
 		x.say("from nobody that this /proc shows")
 	}
+}
+
+// unnamed says why a process is in a container that its cgroup does not name.
+func (x *explainer) unnamed(ref string) {
+	why := "it descends from the engine's process for %s and is apart from it"
+	if c := x.find(ref); c != nil && len(c.Evidence) > 0 {
+		switch what := c.Evidence[0].What; {
+		case strings.HasSuffix(what, "/mountinfo"):
+			why = "it is in the mount namespace of %s, which is as an OCI runtime sets one up"
+		case strings.HasSuffix(what, "/cgroup"):
+			why = "it is in the cgroup of a pod and has a root directory of its own: %s"
+		case !strings.HasSuffix(what, "/cmdline"):
+			why = "what an OCI runtime has written down of %s tells of it"
+		}
+	}
+	x.say("its cgroup names no container, but "+why, x.called(ref))
 }
