@@ -487,3 +487,33 @@ func TestRootAsksNobody(t *testing.T) {
 		t.Errorf("root %+v, asked %d times", d.Root, asked)
 	}
 }
+
+// A process that has made a virtual machine has a descriptor of it, and one that has only opened /dev/kvm has not.
+func TestVisitMachine(t *testing.T) {
+	kvm, err := unix.Open("/dev/kvm", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("no KVM here: %v", err)
+	}
+	defer unix.Close(kvm)
+	fs := open(t, "/proc")
+	machine := func() string {
+		t.Helper()
+		d, err := fs.Visit(context.Background(), os.Getpid(), proc.WantMachine)
+		if err != nil || len(d.Errors) > 0 {
+			t.Fatalf("%v, %v", err, d)
+		}
+		return d.Machine
+	}
+	if got := machine(); got != "" {
+		t.Errorf("%q before there is any", got)
+	}
+	const createVM = 0xae01 // KVM_CREATE_VM, _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
+	vm, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(kvm), createVM, 0)
+	if errno != 0 {
+		t.Skipf("no virtual machine can be made here: %v", errno)
+	}
+	defer unix.Close(int(vm))
+	if got, want := machine(), "anon_inode:kvm-vm"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
