@@ -283,6 +283,17 @@ func TestStories(t *testing.T) {
 99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id ` + idC + ` -address /run/containerd/containerd.sock"
 100 ppid=99 ipc=7 pid=8 mnt=9 cgroup=0::/kubepods/burstable/pod` + uid + `/` + idA,
 			[]string{"containerd:aaaaaaaaaaaa pod=" + uid + " init=100 pids=[100] monitors=[99] ipc=private pid=private"}},
+		{"nsinspect is in a container of a pod, in a cgroup namespace of that container", `
+99 comm=containerd-shim cmdline="/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id ` + idC + ` -address /run/containerd/containerd.sock" cgroup=0::/../../../../system.slice/containerd.service
+100 ppid=99 start=10 comm=pause ipc=7 mnt=9 cgroup=0::/../` + idC + `
+101 ppid=99 start=20 ipc=7 mnt=19 cgroup=0::/
+102 ppid=99 start=30 ipc=7 mnt=19 cgroup=0::/
+103 ppid=102 start=40 ipc=7 mnt=19 cgroup=0::/
+104 ppid=99 start=20 ipc=7 mnt=29 cgroup=0::/../` + idB,
+			[]string{"containerd:bbbbbbbbbbbb init=104 pids=[104] monitors=[99] ipc=shared+containerd:cccccccccccc+containerd:pid-101 pid=host exposed",
+				"containerd:cccccccccccc init=100 pids=[100] monitors=[99] ipc=shared+containerd:bbbbbbbbbbbb+containerd:pid-101 pid=host exposed",
+				"containerd:pid-101 init=101 pids=[101 102 103] monitors=[99] ipc=shared+containerd:bbbbbbbbbbbb+containerd:cccccccccccc pid=host exposed",
+				"medium host-pid containerd:bbbbbbbbbbbb", "medium host-pid containerd:cccccccccccc", "medium host-pid containerd:pid-101", "info shared-ipc containerd:bbbbbbbbbbbb"}},
 		{"podman --cgroups=disabled", `
 99 comm=conmon cmdline="/usr/bin/conmon --api-version 1 -c ` + idA + ` -u ` + idA + ` -r /usr/bin/crun -b /var/lib/containers/storage/overlay-containers/` + idA + `/userdata -n web" cgroup=0::/user.slice/user-0.slice/session-1.scope
 100 ppid=99 pid=8 mnt=9 root=image cgroup=0::/user.slice/user-0.slice/session-1.scope

@@ -30,9 +30,11 @@ type group struct {
 	claimed  bool // only a process that is not root's speaks for it
 	vmm      bool // it runs in a guest kernel; before judgeMachines: its cgroup says so
 	unproven bool // it is called a virtual machine, and no process of it has one
-	members  []*Process
-	monitors []*Process
-	evidence []report.Evidence
+	// anonymous: nothing tells its id; it is called by its first process.
+	anonymous bool
+	members   []*Process
+	monitors  []*Process
+	evidence  []report.Evidence
 }
 
 // grouping is the membership of every process.
@@ -279,13 +281,23 @@ func (g *grouping) placeByEngine(p *Process) {
 	}
 	e := monitor.engine
 	var c *group
+	ref := cgroup.Ref{Runtime: e.Runtime, ID: e.ID}
 	if monitor.isRoots() {
 		c = g.named(e.ID)
+		if c != nil && monitor.servesPod() && !e.VM {
+			first := g.firstBelow(monitor, p)
+			if in := g.of[first.PID]; in != nil {
+				c = in
+			} else {
+				// Another container of the pod: its shim is named after the sandbox. This is how nsinspect sees
+				// the one that it runs in itself, from a cgroup namespace in which that one's cgroup is "/".
+				ref.ID, ref.Pod, c = fmt.Sprintf("pid-%d", first.PID), c.ref.Pod, nil
+			}
+		}
 	}
 	if c == nil {
-		ref := cgroup.Ref{Runtime: e.Runtime, ID: e.ID}
 		if c = g.byEngine[engineKey{ref, monitor.isRoots()}]; c == nil {
-			c = &group{ref: ref, claimed: !monitor.isRoots(), evidence: []report.Evidence{engineEvidence(monitor)}}
+			c = &group{ref: ref, anonymous: ref.ID != e.ID, claimed: !monitor.isRoots(), evidence: []report.Evidence{engineEvidence(monitor)}}
 			g.byEngine[engineKey{ref, monitor.isRoots()}] = c
 			g.groups = append(g.groups, c)
 		}
@@ -294,6 +306,22 @@ func (g *grouping) placeByEngine(p *Process) {
 		c.monitors = append(c.monitors, monitor)
 	}
 	g.join(c, p)
+}
+
+// firstBelow returns which of the processes below another one and in the mount namespace of a third is in a container
+// that is known, or else started first: a container's are all in its mount namespace.
+func (g *grouping) firstBelow(above, like *Process) *Process {
+	first := like
+	for i := range g.facts.Processes {
+		p := &g.facts.Processes[i]
+		if p.Zombie || p.Mnt != like.Mnt || p.Detail == nil || p.isKernel() || !g.descends(p, above) {
+			continue
+		}
+		if g.of[first.PID] == nil && (g.of[p.PID] != nil || p.Detail.StartTime < first.Detail.StartTime) {
+			first = p
+		}
+	}
+	return first
 }
 
 // engineKey is how the containers that only an engine's process tells of are told apart.

@@ -38,7 +38,7 @@ func (g *grouping) keeper(c *group, init *Process) *Process {
 		return nil
 	case p.engine.ID == c.ref.ID:
 		return p
-	case p.isShim() && p.engine.Namespace == podsNamespace && init.Detail.PPID == p.PID:
+	case p.servesPod() && init.Detail.PPID == p.PID:
 		return p
 	}
 	return nil
@@ -53,6 +53,9 @@ const podsNamespace = "k8s.io"
 func (p *Process) isShim() bool {
 	return p.engine != nil && p.engine.Namespace != "" && strings.HasPrefix(p.Detail.Comm, "containerd-shim")
 }
+
+// servesPod tells a shim that runs all containers of a pod as its children, and is named after the sandbox.
+func (p *Process) servesPod() bool { return p.isShim() && p.engine.Namespace == podsNamespace }
 
 // configOf tells where the configuration of a container's bundle is.
 func (p *Process) configOf(id string) (proc.Origin, string) {
@@ -88,7 +91,9 @@ func (j *Judgement) keepers(g *grouping, refs map[*group]string) {
 			continue
 		}
 		k := Keeper{Ref: out.Ref, ID: c.ref.ID, Init: init.PID, PID: p.PID, Engine: *p.engine}
-		k.From, k.Config = p.configOf(c.ref.ID)
+		if !c.anonymous {
+			k.From, k.Config = p.configOf(c.ref.ID)
+		}
 		if around := g.of[p.PID]; around != nil {
 			k.Inside = refs[around]
 		} else if m := j.members[p.PID]; b.IsIPC(p.IPC) && b.IsPID(p.PIDNS) && (m.Role == RoleNone || p.engine.ID == c.ref.ID) {

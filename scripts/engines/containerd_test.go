@@ -1,12 +1,16 @@
 package engines
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
 // containerd is a containerd of our own.
@@ -151,6 +155,7 @@ type pod struct {
 	Namespace    string         `json:"namespace"`
 	CgroupParent string         `json:"cgroup_parent"`
 	HostIPC      bool           `json:"host_ipc"`
+	Privileged   bool           `json:"privileged"`
 	PID          string         `json:"pid"`
 	Containers   []podContainer `json:"containers"`
 }
@@ -160,6 +165,8 @@ type podContainer struct {
 	Image  string   `json:"image"`
 	Args   []string `json:"args"`
 	Target string   `json:"target,omitempty"`
+
+	Privileged bool `json:"privileged"`
 }
 
 // podTruth is what the program in ./cri prints.
@@ -240,4 +247,88 @@ func TestContainerdCRI(t *testing.T) {
 	}
 	r, _ := l.scan()
 	check(t, r, all, c.helpers(all))
+}
+
+// nsinspect reads a host from a container of a pod of that host, in a cgroup namespace of that container, which is what a
+// container has where there is cgroup v2 only. Its own container's cgroup is "/" from there, so that its id is
+// not to be seen; all others are as ever.
+func TestReaderInPod(t *testing.T) {
+	l := newLab(t, "reader in a pod", "containerd", "ctr")
+	client := l.cri()
+	bin, err := nsinspect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := filepath.Abs("cgroupns")
+	if err == nil {
+		err = build(source, l.path("cgroupns"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := startContainerd(l)
+	address := "unix://" + c.socket
+	one := func(name string) podContainer { return podContainer{Name: name, Image: imageName, Args: payload} }
+	uid := func(n int) string { return fmt.Sprintf("1e9f3c1a-5a4b-4c6e-9f00-%012d", n) }
+	reader := one("reader")
+	reader.Privileged = true
+	pods := []pod{
+		{Name: "own", UID: uid(1), CgroupParent: "/kubepods/burstable/pod" + uid(1), PID: "node", Privileged: true, Containers: []podContainer{reader, one("beside")}},
+		{Name: "private", UID: uid(2), CgroupParent: "/kubepods/burstable/pod" + uid(2), Containers: []podContainer{one("one")}},
+		{Name: "host-ipc", UID: uid(3), CgroupParent: "/kubepods/besteffort/pod" + uid(3), HostIPC: true, Containers: []podContainer{one("one")}},
+	}
+	for i := range pods {
+		pods[i].Namespace = "nsinspect"
+	}
+	l.Cleanup(func() {
+		if _, err := l.try(client, "-address", address, "remove"); err != nil {
+			l.Errorf("removing the pods: %v", err)
+		}
+	})
+	if _, err := l.tryWith(strings.NewReader(string(l.json(pods))), client, "-address", address, "run"); err != nil {
+		l.Skipf("no pod can be run here: %v", err)
+	}
+	var listed []podTruth
+	l.decode(&listed, client, "-address", address, "list")
+	var all []truth
+	var self podTruth
+	for _, p := range listed {
+		if p.Name == "reader" {
+			self = p
+			continue
+		}
+		all = append(all, truth{story: "pod " + p.Pod + " " + p.Name, runtime: "containerd", id: p.ID, init: p.PID, ipc: p.IPCOf, pid: p.PIDOf, members: []int{p.PID}, exact: true})
+	}
+	for name, file := range map[string]string{"nsinspect": bin, "cgroupns": l.path("cgroupns")} {
+		b, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(fmt.Sprintf("/proc/%d/root/%s", self.PID, name), b, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := c.try("-n", "k8s.io", "tasks", "exec", "--exec-id", "reader", self.ID, "/cgroupns", "/nsinspect", "-f", "json")
+	r := new(report.Report)
+	if e := json.Unmarshal([]byte(out), r); e != nil {
+		t.Fatalf("no report: %v, %v", e, err)
+	}
+	for _, x := range all {
+		checkContainer(t, r, all, x)
+	}
+	own := 0
+	for _, c := range r.Containers {
+		if slices.Contains(c.PIDs, self.PID) != c.Self {
+			t.Errorf("self %t: %+v", c.Self, c)
+		}
+		if c.Self {
+			own++
+			if c.Init != self.PID || c.ID == self.Sandbox || c.PID.State != report.StateHost || c.Runtime != "containerd" {
+				t.Errorf("its own container: %+v, its init is %d", c, self.PID)
+			}
+		}
+	}
+	if own != 1 || len(r.Containers) != len(listed) {
+		t.Errorf("%d containers are its own, %d in all, want 1 and %d", own, len(r.Containers), len(listed))
+	}
 }

@@ -32,7 +32,8 @@ type Pod struct {
 	Namespace    string      `json:"namespace"`
 	CgroupParent string      `json:"cgroup_parent"`
 	HostIPC      bool        `json:"host_ipc"`
-	PID          string      `json:"pid"` // pod, node or container: where the sandbox and, by default, its containers live
+	Privileged   bool        `json:"privileged"` // a privileged container needs such a sandbox
+	PID          string      `json:"pid"`        // pod, node or container: where the sandbox and, by default, its containers live
 	Containers   []Container `json:"containers"`
 }
 
@@ -42,6 +43,8 @@ type Container struct {
 	Image  string   `json:"image"`
 	Args   []string `json:"args"`
 	Target string   `json:"target"` // name of the container of the same pod whose PID namespace is joined (an ephemeral debug container)
+
+	Privileged bool `json:"privileged"`
 }
 
 // Truth is what the engine says of one sandbox or container.
@@ -130,7 +133,7 @@ func run(ctx context.Context, engine cri.RuntimeServiceClient, pod Pod) error {
 		},
 		Linux: &cri.LinuxPodSandboxConfig{
 			CgroupParent:    pod.CgroupParent,
-			SecurityContext: &cri.LinuxSandboxSecurityContext{NamespaceOptions: options},
+			SecurityContext: &cri.LinuxSandboxSecurityContext{NamespaceOptions: options, Privileged: pod.Privileged},
 		},
 	}
 	sandbox, err := engine.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: config})
@@ -159,7 +162,7 @@ func run(ctx context.Context, engine cri.RuntimeServiceClient, pod Pod) error {
 				},
 				Linux: &cri.LinuxContainerConfig{
 					Resources:       &cri.LinuxContainerResources{},
-					SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: own},
+					SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: own, Privileged: c.Privileged},
 				},
 			},
 		})

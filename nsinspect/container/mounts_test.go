@@ -1,0 +1,42 @@
+package container
+
+import (
+	"testing"
+
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
+)
+
+func TestContainerMounts(t *testing.T) {
+	at := func(point, kind, root, options, super string) proc.Mount {
+		return proc.Mount{Point: point, Type: kind, Root: root, Options: options, Super: super}
+	}
+	ownProc := at("/proc", "proc", "/", "rw", "rw")
+	dev := at("/dev", "tmpfs", "/", "rw,nosuid", "rw,size=65536k,mode=755")
+	kcore := at("/proc/kcore", "tmpfs", "/null", "rw,nosuid", "rw,size=65536k,mode=755")
+	keys := at("/proc/keys", "devtmpfs", "/null", "rw,nosuid", "rw,size=4096k")
+	acpi := at("/proc/acpi", "tmpfs", "/", "ro,relatime", "ro")
+	for _, tt := range []struct {
+		story  string
+		mounts []proc.Mount
+		want   int
+	}{
+		{"as runc does it", []proc.Mount{ownProc, dev, kcore, acpi}, 3},
+		{"a privileged one", []proc.Mount{ownProc, dev}, 1},
+		{"rootless: the host's null", []proc.Mount{ownProc, keys, acpi}, 2},
+		{"one covered path is not enough", []proc.Mount{ownProc, kcore}, 0},
+		{"no proc of its own", []proc.Mount{dev, kcore, acpi}, 0},
+		{"a part of somebody's proc", []proc.Mount{at("/proc", "proc", "/1", "rw", "rw"), dev, kcore}, 0},
+		{"the host's mounts below a directory of the host", []proc.Mount{ownProc, at("/srv/dev", "tmpfs", "/", "rw", "rw,size=65536k")}, 0},
+		{"another size, and one that begins so", []proc.Mount{ownProc, at("/dev", "tmpfs", "/", "rw", "rw,size=655360k"), at("/dev", "tmpfs", "/", "rw", "rw,size=4096k")}, 0},
+		{"a devtmpfs", []proc.Mount{ownProc, at("/dev", "devtmpfs", "/", "rw", "rw,size=65536k")}, 0},
+		{"mounted over", []proc.Mount{ownProc, dev, at("/dev", "devtmpfs", "/", "rw", "rw")}, 0},
+		{"covered by something that can be written", []proc.Mount{ownProc, at("/proc/acpi", "tmpfs", "/", "rw", "rw"), at("/proc/scsi", "tmpfs", "/", "rw", "rw")}, 0},
+		{"covered by systemd", []proc.Mount{ownProc, at("/proc/kcore", "tmpfs", "/systemd/inaccessible/reg", "ro", "rw"), at("/proc/keys", "tmpfs", "/systemd/inaccessible/reg", "ro", "rw")}, 0},
+		{"read-only parts of proc", []proc.Mount{ownProc, at("/proc/acpi", "proc", "/acpi", "ro", "rw"), at("/proc/scsi", "proc", "/scsi", "ro", "rw")}, 0},
+		{"nothing", nil, 0},
+	} {
+		if got := ContainerMounts(tt.mounts); len(got) != tt.want {
+			t.Errorf("%s: %v", tt.story, got)
+		}
+	}
+}
