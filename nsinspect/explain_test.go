@@ -51,6 +51,11 @@ func TestExplain(t *testing.T) {
 		}},
 		{"Kata", "100 comm=qemu fd=anon_inode:kvm-vm cgroup=0::/system.slice/kata_" + idA, "kata:aa", []string{"is in a virtual machine", "what the guest kernel of the virtual machine isolates",
 			"/proc/100/fd = anon_inode:kvm-vm (is a virtual machine)", "by a descriptor that a process of it has"}},
+		{"a container that nothing but its mounts tells of", "100 mnt=9 pid=8 root=image cgroup=0::/team/web\n-- 100/mountinfo --\n" + runcMounts, "100", []string{
+			"a process of unknown:mnt-9, its init", "it is in the mount namespace of unknown:mnt-9, which is as an OCI runtime sets one up"}},
+		{"how it was recognised", "100 mnt=9 pid=8 root=image cgroup=0::/team/web\n-- 100/mountinfo --\n" + runcMounts, "mnt-9", []string{
+			"a container of an unknown runtime with the id mnt-9", "by what is mounted for its init", "/proc/100/mountinfo = /dev tmpfs / rw,size=65536k,mode=755"}},
+		{"a container in its pod's own cgroup", "100 mnt=9 root=image cgroup=0::/kubepods/pod" + uid, "100", []string{"it is in the cgroup of a pod and has a root directory of its own"}},
 		{"no virtual machine in a cgroup of that name", "100 comm=sh cgroup=0::/firecracker/web", "web", []string{"its IPC namespace is unknown", "no process of it has a virtual machine"}},
 		{"two share one IPC namespace", "100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/" + idA + "\n101 ipc=7 pid=10 mnt=11 cgroup=0::/docker/" + idB, idB, []string{
 			"shares its IPC namespace with 1 other container", "it shares it with docker:aaaaaaaaaaaa", "/proc/100/ns/ipc = ipc:[7] (the same)",

@@ -60,7 +60,11 @@ func summary(c *report.Container) string {
 
 func (x *explainer) identity(c *report.Container) {
 	x.topic("What it is")
-	x.say("a container of %s with the id %s", c.Runtime, c.ID)
+	runtime := c.Runtime
+	if runtime == "unknown" {
+		runtime = "an unknown runtime"
+	}
+	x.say("a container of %s with the id %s", runtime, c.ID)
 	if c.Self {
 		x.say("nsinspect itself runs in it")
 	}
