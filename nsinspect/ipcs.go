@@ -97,7 +97,7 @@ func IPCObjects(ctx context.Context, src Source, opt Options, sel IPCSelection) 
 		}
 		return cmp.Compare(a.Inode, b.Inode)
 	})
-	out.Coverage = s.coverage()
+	out.Coverage = s.coverageOf([]string{"ipc"})
 	out.Normalize()
 	return out, nil
 }

@@ -10,6 +10,7 @@ package ipc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,7 +92,16 @@ func ReadSysV(file func(name string, limit int) ([]byte, error)) (Objects, error
 func readTable[T any](file func(string, int) ([]byte, error), name string, parse func([]byte) ([]T, error)) ([]T, error) {
 	b, err := file(name, maxFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, unread(name, err)
 	}
 	return parse(b)
+}
+
+// unread says which file could not be read, unless the error does.
+func unread(name string, err error) error {
+	var e *proc.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
