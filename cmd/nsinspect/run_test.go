@@ -291,7 +291,8 @@ func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestClosedPipe(t *testing.T) {
 	dir := proctest.Build(t, host)
-	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"explain", "4602"}, {"explain", "4602", "-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"}} {
+	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"explain", "4602"}, {"explain", "4602", "-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"},
+		{"ns"}, {"ipcs"}, {"ipcs", "-f", "ndjson"}, {"rules"}, {"rules", "-f", "json"}, {"--version"}, {"--help"}, {"scan", "--help"}} {
 		var stderr bytes.Buffer
 		code := program{stdout: closed{}, stderr: &stderr}.run(context.Background(), append(args, "--proc", dir))
 		if code != 2 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "-o FILE") {
