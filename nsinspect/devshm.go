@@ -134,5 +134,5 @@ func (s *survey) devShmOf(ctx context.Context, pid int, mnt uint64) (ipc.DevShm,
 	}
 	ctx, cancel := context.WithTimeout(ctx, devShmDeadline)
 	defer cancel()
-	return ipc.ReadDevShm(ctx, p.FD())
+	return ipc.ReadDevShm(ctx, p)
 }

@@ -97,7 +97,7 @@ func IPCObjects(ctx context.Context, src Source, opt Options, sel IPCSelection) 
 		}
 		return cmp.Compare(a.Inode, b.Inode)
 	})
-	out.Coverage = s.coverage()
+	out.Coverage = s.coverageOf([]string{"ipc"})
 	out.Normalize()
 	return out, nil
 }
@@ -202,7 +202,7 @@ func listIPC(ctx context.Context, fs *proc.FS, n report.IPCNamespace, open func(
 	var listed report.ListedIPC
 	var err error
 	if fs.Procfs() {
-		listed, err = namespace.Enter(ctx, open, n.Inode, visit)
+		listed, err = namespace.Enter(ctx, fs, open, n.Inode, visit)
 	} else {
 		listed, err = visit() // the tree's files, whatever namespace they were copied in
 	}

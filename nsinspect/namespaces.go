@@ -23,7 +23,7 @@ func Namespaces(ctx context.Context, src Source, opt Options, types ...string) (
 		return nil, err
 	}
 	defer s.close()
-	return s.namespaces(ctx)
+	return s.namespaces(ctx, types)
 }
 
 // inventory returns the namespaces of the host, which are looked for once.
@@ -119,7 +119,7 @@ func (s *survey) enterThreads(tasks []namespace.Task) {
 	}
 }
 
-func (s *survey) namespaces(ctx context.Context) (*report.Namespaces, error) {
+func (s *survey) namespaces(ctx context.Context, types []string) (*report.Namespaces, error) {
 	inv, err := s.inventory(ctx)
 	if err != nil {
 		return nil, err
@@ -150,9 +150,22 @@ func (s *survey) namespaces(ctx context.Context) (*report.Namespaces, error) {
 		n.Sandboxes = slices.Compact(n.Sandboxes)
 		out.Namespaces = append(out.Namespaces, n)
 	}
-	out.Coverage = s.coverage()
+	out.Coverage = s.coverageOf(types)
 	out.Normalize()
 	return out, nil
+}
+
+// coverageOf is the coverage of a list of namespaces of some types: a container is missing from it, where a link of one of its processes
+// could not be read.
+func (s *survey) coverageOf(types []string) report.Coverage {
+	c := s.coverage()
+	for i := range c.Gaps {
+		g := &c.Gaps[i]
+		if m := s.judgement.Of(g.PID); g.PID != 0 && m.Role == container.RolePayload && slices.Contains(types, strings.TrimPrefix(g.File, "ns/")) {
+			g.Decides = true
+		}
+	}
+	return c
 }
 
 // records returns what the passes so far know of each process.

@@ -86,7 +86,7 @@ func (s *survey) objects(ctx context.Context, f *namespace.Found) (ipc.Objects, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, visitDeadline)
 	defer cancel()
-	objects, err := ipc.List(ctx, f.Opener(s.fs), f.Inode, s.fs.File)
+	objects, err := ipc.List(ctx, s.fs, f.Opener(s.fs), f.Inode)
 	var enter *namespace.EnterError
 	if errors.As(err, &enter) {
 		return ipc.Objects{}, fmt.Errorf("it could not be entered: %w", err)

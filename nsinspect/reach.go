@@ -214,7 +214,7 @@ func (s *survey) yama() ipc.Yama {
 	case proc.KindOf(err) == proc.Absent && s.fs.Procfs():
 		return ipc.YamaClassic // not in this kernel, or not switched on
 	}
-	s.gaps = append(s.gaps, report.Gap{File: "sys/kernel/yama/ptrace_scope", Error: report.Text(err.Error())})
+	s.gaps = append(s.gaps, report.Gap{File: "sys/kernel/yama/ptrace_scope", Error: report.Text(text(err))})
 	return ipc.YamaUnknown
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/audit"
 	"github.com/nsinspect/nsinspect/nsinspect/render"
 )
 
@@ -18,6 +19,7 @@ func (c *explainCmd) Run(e *env) error {
 		return err
 	}
 	e.collected()
+	e.code = audit.CodeOf(audit.DoubtsOfExplanation(x))
 	switch e.Format {
 	case "json":
 		err = render.JSON(e.out, x)
@@ -29,5 +31,6 @@ func (c *explainCmd) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("writing the explanation: %w", err)
 	}
+	e.hintRoot(x.Gaps)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,15 +85,8 @@ func (c *ipcsCmd) Run(e *env, k *kong.Context) error {
 	view := c.view(k)
 	local := e.locale()
 	e.collected()
-	for _, n := range list.Namespaces {
-		if n.Error == "" {
-			continue
-		}
-		e.code = audit.ExitIncomplete
-		if !c.All {
-			fmt.Fprintf(e.stderr, "nsinspect: %s\n", n.Error)
-		}
-	}
+	doubts := audit.DoubtsOfIPCS(list)
+	e.code = audit.CodeOf(doubts)
 	c.only(list)
 	switch e.Format {
 	case "json":
@@ -105,8 +99,23 @@ func (c *ipcsCmd) Run(e *env, k *kong.Context) error {
 	if err != nil {
 		return fmt.Errorf("writing the list: %w", err)
 	}
-	e.hintRoot(list.Coverage)
+	if e.Format == "table" {
+		e.tell(list.Coverage, doubts)
+	}
+	e.hintRoot(list.Coverage.Gaps)
 	return nil
+}
+
+// tell says on stderr what could not be read: stdout has the bytes of ipcs(1) and no others.
+func (e *env) tell(c report.Coverage, doubts []string) {
+	c.Gaps = slices.DeleteFunc(slices.Clone(c.Gaps), func(g report.Gap) bool {
+		return slices.ContainsFunc(doubts, func(d string) bool { return strings.HasSuffix(d, ": "+g.Error) }) // told with the doubt
+	})
+	var b strings.Builder
+	_ = render.Coverage(&b, c, render.Style{Verbose: e.Verbose, Quiet: e.Quiet}, doubts)
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprint(e.stderr, "nsinspect: "+line)
+	}
 }
 
 // selectOne takes over -i.

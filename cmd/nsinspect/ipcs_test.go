@@ -75,9 +75,10 @@ shmid      owner      attached             detached             changed
 		t.Errorf("with -s the segments are not an empty list, or the schema is missing:\n%s", out)
 	}
 	out, _, code = nsi(t, "ipcs", "--proc", dir, "-f", "ndjson")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); code != 0 || len(lines) != 2 || !strings.Contains(lines[0], `"kind":"shm","id":0,"key":4660`) {
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); code != 0 || len(lines) != 4 || !strings.HasPrefix(lines[0], `{"kind":"scan","schema":"nsinspect/ipcs/v1"`) || !strings.Contains(lines[2], `"kind":"shm","id":0,"key":4660`) {
 		t.Errorf("code %d, got\n%s", code, out)
 	}
+	golden(t, "ipcs.ndjson", steady(out, dir))
 }
 
 func TestIPCSRefuses(t *testing.T) {
@@ -182,7 +183,7 @@ func ipcsFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, _, code = nsi(t, "ipcs", "--ns", fmt.Sprint(st.Ino), "-f", "ndjson")
-	if code == 2 || strings.Count(out, "\n") != 6 {
+	if code == 2 || strings.Count(out, "\n") != 8 {
 		t.Errorf("--ns: code %d, got\n%s", code, out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/audit"
 	"github.com/nsinspect/nsinspect/nsinspect/render"
 )
 
@@ -18,17 +19,19 @@ func (c *nsCmd) Run(e *env) error {
 		return err
 	}
 	e.collected()
+	doubts := audit.DoubtsOfNamespaces(list)
+	e.code = audit.CodeOf(doubts)
 	switch e.Format {
 	case "json":
 		err = render.JSON(e.out, list)
 	case "ndjson":
 		err = render.NamespacesNDJSON(e.out, list)
 	default:
-		err = render.Namespaces(e.out, list, e.style())
+		err = render.Namespaces(e.out, list, e.style(), doubts)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the list: %w", err)
 	}
-	e.hintRoot(list.Coverage)
+	e.hintRoot(list.Coverage.Gaps)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nsinspect/nsinspect/nsinspect"
+	"github.com/nsinspect/nsinspect/nsinspect/audit"
 	"github.com/nsinspect/nsinspect/nsinspect/render"
 )
 
@@ -18,17 +19,19 @@ func (c *psCmd) Run(e *env) error {
 		return err
 	}
 	e.collected()
+	doubts := audit.DoubtsOfProcesses(list)
+	e.code = audit.CodeOf(doubts)
 	switch e.Format {
 	case "json":
 		err = render.JSON(e.out, list)
 	case "ndjson":
-		err = render.Lines(e.out, list.Processes...)
+		err = render.ProcessesNDJSON(e.out, list)
 	default:
-		err = render.Processes(e.out, list, e.style(), c.All)
+		err = render.Processes(e.out, list, e.style(), c.All, doubts)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the list: %w", err)
 	}
-	e.hintRoot(list.Coverage)
+	e.hintRoot(list.Coverage.Gaps)
 	return nil
 }

@@ -50,6 +50,20 @@ type env struct {
 // exit is how kong's --help and --version end the run.
 type exit int
 
+// answer is where kong writes the help and the version. It does not look at every error of that.
+type answer struct {
+	io.Writer
+	err error // the first one
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	n, err := a.Writer.Write(b)
+	if err != nil && a.err == nil {
+		a.err = fmt.Errorf("writing the answer: %w", err)
+	}
+	return n, err
+}
+
 // program is what a run works on: the streams, and how it gives up its rights,
 // which a test of the whole program in its own process does not.
 type program struct {
@@ -60,6 +74,7 @@ type program struct {
 // run is the whole program: nothing in it ends the process.
 func (p program) run(ctx context.Context, args []string) (code int) {
 	stdout, stderr := p.stdout, p.stderr
+	help := &answer{Writer: stdout}
 	defer func() {
 		if p := recover(); p != nil {
 			e, ok := p.(exit)
@@ -67,6 +82,9 @@ func (p program) run(ctx context.Context, args []string) (code int) {
 				panic(p)
 			}
 			code = int(e)
+			if help.err != nil {
+				code = complain(stderr, help.err)
+			}
 		}
 	}()
 	t := nsinspect.Tool()
@@ -78,13 +96,16 @@ func (p program) run(ctx context.Context, args []string) (code int) {
 	parser, err := kong.New(c, kong.Name("nsinspect"),
 		kong.Description("Tells which containers on this host share the host's IPC or PID namespace, what they can reach through it, and how it knows.\n\n"+
 			"Exit codes: 0 nothing found, 1 findings, 2 wrong usage or nothing could be read, 3 nothing found but not everything could be read."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exit(code)) }), kong.Vars{"version": version},
+		kong.Writers(help, stderr), kong.Exit(func(code int) { panic(exit(code)) }), kong.Vars{"version": version},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		panic(err) // the grammar above is wrong; no input can cause it
 	}
 	parsed, err := parser.Parse(queuesFlag(args))
-	if err != nil {
+	switch {
+	case help.err != nil:
+		return complain(stderr, help.err)
+	case err != nil:
 		return complain(stderr, usageError(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)

@@ -115,6 +115,7 @@ func TestGolden(t *testing.T) {
 		{"ps.txt", 0, []string{"ps"}},
 		{"ps-all.txt", 0, []string{"ps", "--all"}},
 		{"ps.json", 0, []string{"ps", "-f", "json"}},
+		{"ps.ndjson", 0, []string{"ps", "-f", "ndjson"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, stderr, code := nsi(t, append(c.args, "--proc", dir)...)
@@ -165,6 +166,42 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit code %d, want %d\n%s%s", code, c.code, out, stderr)
 			}
 		})
+	}
+}
+
+// TestNothingIsSilent: in every command and every format it is said what could not be read, and where that leaves the answer open
+// the exit code says so too.
+func TestNothingIsSilent(t *testing.T) {
+	const pid1 = "1 comm=init\n2 comm=kthreadd ppid=0 kthread=1\n"
+	const id = "d6945b63acbed6945b63acbed6945b63acbed6945b63acbed6945b63acbe0000"
+	own := "9 ipc=77 pid=78 mnt=79 cgroup=0::/docker/" + id + "\n"
+	every := []string{"scan", "ps", "ns", "explain " + id}
+	for _, c := range []struct {
+		story, tree string
+		commands    []string
+		code        int
+		says        string
+	}{
+		{"a member's link is missing", pid1 + own + "10 ppid=9 ipc=- pid=78 mnt=79 cgroup=0::/docker/" + id, every, 3, "ns/ipc"},
+		{"a cgroup file is missing", pid1 + own + "10 cgroup=-", every, 3, "cgroup"},
+		{"nobody stands for the host", own, append(every, "ipcs"), 3, "there is no process 1"},
+		{"PID 1 is inside a container", "1 ipc=80 pid=81\n" + own, append(every, "ipcs", "explain 9", "explain ipc:[77]"), 3, "inside of a container"},
+		{"a table of objects is broken", pid1 + own + "-- sysvipc/shm --\nnonsense", []string{"ipcs"}, 3, "sysvipc/shm"},
+		{"what decides nothing", "1 ipc=- pid=-\n2 comm=kthreadd ppid=0 kthread=1\n" + own, []string{"scan", "ps", "ns"}, 0, "ns/ipc"},
+		{"a host process explains itself", pid1 + own + "10 cgroup=-\n11 comm=x", []string{"explain 11"}, 0, "PID 11"},
+	} {
+		dir := proctest.Build(t, c.tree+ipcsTree[strings.Index(ipcsTree, "\n-- sysvipc/sem --"):])
+		for _, command := range c.commands {
+			for _, format := range []string{"table", "json", "ndjson"} {
+				out, stderr, code := nsi(t, append(strings.Fields(command), "-f", format, "--proc", dir)...)
+				if command == "ipcs" && format == "table" {
+					out += stderr // stdout is that of ipcs(1)
+				}
+				if code != c.code || !strings.Contains(out, c.says) {
+					t.Errorf("%s: %s -f %s: exit code %d, want %d and %q:\n%s%s", c.story, command, format, code, c.code, c.says, out, stderr)
+				}
+			}
+		}
 	}
 }
 
@@ -254,7 +291,8 @@ func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestClosedPipe(t *testing.T) {
 	dir := proctest.Build(t, host)
-	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"explain", "4602"}, {"explain", "4602", "-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"}} {
+	for _, args := range [][]string{{}, {"-f", "json"}, {"-f", "ndjson"}, {"explain", "4602"}, {"explain", "4602", "-f", "ndjson"}, {"ps"}, {"ps", "-f", "json"}, {"ps", "-f", "ndjson"},
+		{"ns"}, {"ipcs"}, {"ipcs", "-f", "ndjson"}, {"rules"}, {"rules", "-f", "json"}, {"--version"}, {"--help"}, {"scan", "--help"}} {
 		var stderr bytes.Buffer
 		code := program{stdout: closed{}, stderr: &stderr}.run(context.Background(), append(args, "--proc", dir))
 		if code != 2 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "-o FILE") {

@@ -35,16 +35,16 @@ func (c *scanCmd) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
-	e.hintRoot(r.Coverage)
+	e.hintRoot(r.Coverage.Gaps)
 	return nil
 }
 
 // hintRoot tells somebody who is not root why there are gaps.
-func (e *env) hintRoot(c report.Coverage) {
+func (e *env) hintRoot(gaps []report.Gap) {
 	if os.Geteuid() == 0 {
 		return
 	}
-	for _, g := range c.Gaps {
+	for _, g := range gaps {
 		if g.Error == "not permitted" {
 			fmt.Fprintln(e.stderr, "nsinspect: hint: run as root to read the namespaces of every process")
 			return

@@ -24,23 +24,3 @@ func ExitCode(r *report.Report, floor string) int {
 	}
 	return ExitClean
 }
-
-// Doubts lists why a report without findings does not say that there is nothing
-// to find. A gap that touches no container and no baseline is none.
-func Doubts(r *report.Report) []string {
-	var doubts []string
-	if !r.Baseline.Trusted {
-		doubts = append(doubts, "the baseline does not stand for the host: "+r.Baseline.Note)
-	}
-	for _, c := range r.Containers {
-		if c.IPC.State == report.StateUnknown || c.PID.State == report.StateUnknown {
-			doubts = append(doubts, c.Ref+": what it shares with the host is unknown")
-		}
-	}
-	for _, g := range r.Coverage.Gaps {
-		if g.Decides {
-			doubts = append(doubts, g.File+": "+g.Error)
-		}
-	}
-	return doubts
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nsinspect/nsinspect/nsinspect/audit"
 	"github.com/nsinspect/nsinspect/nsinspect/container"
+	"github.com/nsinspect/nsinspect/nsinspect/namespace"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
@@ -160,23 +161,61 @@ func (x *explainer) findings(about func(f *report.Finding) bool) {
 	}
 }
 
-// gaps takes over the gaps that are about the subject's processes.
+// gaps takes over the gaps that are about the subject, or may be.
 func (x *explainer) gaps() {
 	x.topic("What could not be read")
+	t := &x.out.Topics[len(x.out.Topics)-1]
+	if b := x.Report.Baseline; !b.Trusted {
+		x.say("whether the baseline stands for the host: %s; what is said of the host may be of something else", b.Note)
+	}
 	for _, g := range x.Report.Coverage.Gaps {
-		if !x.about[g.PID] {
+		if !x.concerns(g) {
 			continue
 		}
 		x.out.Gaps = append(x.out.Gaps, g)
-		decides := ""
-		if g.Decides {
-			decides = "; the verdict may be another one because of it"
+		switch n := len(x.out.Gaps) - listed; {
+		case n == 1:
+			x.say("and more, all of which the JSON has")
+			continue
+		case n > 1:
+			continue
 		}
-		x.say("/proc/%d/%s: %s%s", g.PID, g.File, g.Error, decides)
+		file, decides := g.File, ""
+		if g.PID != 0 {
+			file = strings.TrimSuffix(fmt.Sprintf("/proc/%d/%s", g.PID, g.File), "/")
+		}
+		switch {
+		case g.Decides && (g.PID == 0 || x.about[g.PID]):
+			decides = "; the verdict may be another one because of it"
+		case g.Decides:
+			decides = "; so it is not known where this process belongs"
+		}
+		x.say("%s: %s%s", file, g.Error, decides)
 	}
-	if len(x.out.Gaps) == 0 {
+	if len(t.Points) == 0 {
 		x.say("nothing; all that was looked for could be")
 	}
+}
+
+// concerns tells whether a gap may be about the subject.
+func (x *explainer) concerns(g report.Gap) bool {
+	if g.PID != 0 {
+		// A process of which it is not known where it belongs may belong here.
+		return x.about[g.PID] || g.Decides && x.out.Kind != report.KindProcess
+	}
+	// What is about no process is about the host, or names what it is about.
+	if x.out.Kind == report.KindProcess {
+		return x.out.Container != nil && strings.Contains(g.File, x.out.Container.Ref)
+	}
+	if space, ok := strings.CutPrefix(g.File, "sysvipc of "); ok {
+		return space == x.out.Subject || x.out.Container != nil && space == namespace.Link("ipc", x.out.Container.IPC.Inode)
+	}
+	for i := range x.Report.Containers {
+		if ref := x.Report.Containers[i].Ref; strings.Contains(g.File, ref) && (x.out.Container == nil || x.out.Container.Ref != ref) {
+			return false
+		}
+	}
+	return true
 }
 
 // why returns why a rule matters.

@@ -178,7 +178,7 @@ func TestAttachersOfRealSegments(t *testing.T) {
 		return Mapper{PID: pid, IPC: inode, Attachments: a}
 	}
 	child := mapper(cmd.Process.Pid)
-	listed, err := List(context.Background(), func() (int, error) { return namespace.OpenOf(fs, child.PID, "ipc") }, child.IPC, fs.File)
+	listed, err := List(context.Background(), fs, func() (int, error) { return namespace.OpenOf(fs, child.PID, "ipc") }, child.IPC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestAttachersOfRealSegments(t *testing.T) {
 		}
 		return err
 	})
-	foreign, err := List(context.Background(), s.open, s.inode, fs.File)
+	foreign, err := List(context.Background(), fs, s.open, s.inode)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,64 +26,49 @@ const (
 	maxShmDepth = 16
 )
 
-// ReadDevShm lists the /dev/shm of a process, given an open descriptor of its /proc/PID, which
-// is not used after the return. It opens no file in there, follows no link, and
-// goes into no other file system that is mounted below.
+// ReadDevShm lists the /dev/shm of a process. It opens no file in there, follows no link, and goes into no other file system
+// that is mounted below.
 //
-// The context bounds it: a name may lead to a file system that never answers.
-// When it ends first, the reading is abandoned with its thread, and the kind of
-// the error is [proc.Blocked]. A thread that waits for a file system in user space cannot even
-// be killed, and keeps this process from ending: call it only where mountinfo has a tmpfs on
-// /dev/shm, and none of those on the way there. What could be listed is returned beside an error.
-func ReadDevShm(ctx context.Context, process int) (DevShm, error) {
+// No file system is asked that may never answer ([proc.Process.Local]). The context bounds it all the same: when it ends first, the reading is abandoned,
+// and the kind of the error is [proc.Blocked]. What could be listed is returned beside an error.
+func ReadDevShm(ctx context.Context, process *proc.Process) (DevShm, error) {
 	if err := ctx.Err(); err != nil {
-		return DevShm{}, &proc.Error{File: "root/dev/shm", Kind: proc.Blocked, Err: err}
+		return DevShm{}, &proc.Error{PID: process.PID, File: "root/dev/shm", Kind: proc.Blocked, Err: err}
 	}
-	own, err := unix.FcntlInt(uintptr(process), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return DevShm{}, fmt.Errorf("root/dev/shm: %w", err)
-	}
-	type result struct {
+	type listing struct {
 		shm DevShm
 		err error
 	}
-	done := make(chan result, 1)
-	go func() {
-		defer unix.Close(own)
-		shm, err := readDevShm(own)
-		if err != nil {
-			err = fmt.Errorf("root/dev/shm: %w", err)
-		}
-		done <- result{shm, err}
-	}()
-	select {
-	case r := <-done:
-		return r.shm, r.err
-	case <-ctx.Done():
-		return DevShm{}, &proc.Error{File: "root/dev/shm", Kind: proc.Blocked, Err: ctx.Err()}
+	l, err := proc.Wait(ctx, process, func() (l listing, _ error) {
+		l.shm, l.err = readDevShm(process)
+		return l, nil
+	})
+	if err != nil {
+		return DevShm{}, &proc.Error{PID: process.PID, File: "root/dev/shm", Kind: proc.KindOf(err), Err: err}
 	}
+	if l.err != nil {
+		return l.shm, fmt.Errorf("root/dev/shm: %w", l.err)
+	}
+	return l.shm, nil
 }
 
-func readDevShm(process int) (DevShm, error) {
-	// The one link that is followed: the kernel's own, to the process's root.
-	root, err := unix.Openat(process, "root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return DevShm{}, err
+func readDevShm(process *proc.Process) (DevShm, error) {
+	// The one link that is followed: the kernel's own, to the process's root. From there one component at a time and no link: no
+	// need for openat2 (Linux 5.6), and nothing to lead out of the root.
+	top, name := process.FD(), "root"
+	flags := unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	for _, next := range []string{"dev", "shm", ""} {
+		fd, err := unix.Openat(top, name, flags, 0)
+		if err != nil {
+			return DevShm{}, err
+		}
+		defer unix.Close(fd)
+		if err := process.Local(fd); err != nil {
+			return DevShm{}, fmt.Errorf("%s: %w", name, err)
+		}
+		top, name = fd, next
+		flags |= unix.O_NOFOLLOW
 	}
-	defer unix.Close(root)
-	// One component at a time and no link: no need for openat2 (Linux 5.6), and
-	// nothing to lead out of the root.
-	const step = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	dev, err := unix.Openat(root, "dev", step, 0)
-	if err != nil {
-		return DevShm{}, err
-	}
-	defer unix.Close(dev)
-	top, err := unix.Openat(dev, "shm", step, 0)
-	if err != nil {
-		return DevShm{}, err
-	}
-	defer unix.Close(top)
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(top, &fs); err != nil {
 		return DevShm{}, err

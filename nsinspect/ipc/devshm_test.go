@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/proctest"
@@ -19,9 +18,19 @@ import (
 // inRoot runs build on a thread with mounts and a root directory of its own,
 // an empty tmpfs, and then read with an open /proc/PID of that thread. The mounts go
 // with the thread.
-func inRoot(t *testing.T, build func(root string) error, read func(process int) error) {
+func inRoot(t *testing.T, build func(root string) error, read func(process *proc.Process) error) {
 	t.Helper()
 	root := t.TempDir()
+	fs, err := proc.Open("/proc")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer fs.Close()
+	self, err := fs.Process(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
 	done := make(chan error)
 	go offFirstThread(func() {
 		done <- func() error {
@@ -31,11 +40,11 @@ func inRoot(t *testing.T, build func(root string) error, read func(process int) 
 			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 				return err
 			}
-			process, err := unix.Open("/proc/thread-self", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			process, err := self.Thread(unix.Gettid())
 			if err != nil {
 				return err
 			}
-			defer unix.Close(process)
+			defer process.Close()
 			if err := unix.Mount("root", root, "tmpfs", 0, ""); err != nil {
 				return err
 			}
@@ -101,7 +110,7 @@ func TestReadDevShm(t *testing.T) {
 			func() error { return unix.Mount("other", shm+"/mounted", "tmpfs", 0, "") },
 			file("mounted/not-of-this-file-system", 1, 0o600),
 		)
-	}, func(process int) error {
+	}, func(process *proc.Process) error {
 		got, err := ReadDevShm(context.Background(), process)
 		if err == nil || !strings.Contains(err.Error(), `"mounted": another file system`) {
 			t.Errorf("err = %v, want the file system that is mounted below", err)
@@ -150,7 +159,7 @@ func TestReadDevShmRefuses(t *testing.T) {
 		}, nil, "not a tmpfs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inRoot(t, tt.build, func(process int) error {
+			inRoot(t, tt.build, func(process *proc.Process) error {
 				got, err := ReadDevShm(context.Background(), process)
 				if err == nil || len(got.Files) > 0 || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 					return fmt.Errorf("got %+v, %v", got, err)
@@ -164,7 +173,7 @@ func TestReadDevShmRefuses(t *testing.T) {
 func TestReadDevShmIsBounded(t *testing.T) {
 	inRoot(t, func(root string) error {
 		return os.MkdirAll(root+"/dev/shm"+strings.Repeat("/d", 40), 0o755)
-	}, func(process int) error {
+	}, func(process *proc.Process) error {
 		got, err := ReadDevShm(context.Background(), process)
 		if err == nil || !strings.Contains(err.Error(), "deeper") || len(got.Files) != maxShmDepth+1 {
 			return fmt.Errorf("%d directories, %v", len(got.Files), err)
@@ -173,37 +182,34 @@ func TestReadDevShmIsBounded(t *testing.T) {
 	})
 }
 
-// A FUSE file system that nobody answers for blocks everybody who asks it
-// anything, until its descriptor is closed.
-func TestReadDevShmGivesUpOnAFileSystemThatDoesNotAnswer(t *testing.T) {
-	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Skipf("no FUSE to try it with: %v", err)
+// Whoever waits for a file system that does not answer cannot be killed, and this process would never end.
+func TestReadDevShmAsksNobodyOnTheWay(t *testing.T) {
+	for _, point := range []string{"", "dev", "dev/shm"} {
+		t.Run("/"+point, func(t *testing.T) {
+			var fuse *proctest.FUSE
+			inRoot(t, func(root string) error {
+				dir := filepath.Join(root, point)
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					return err
+				}
+				fuse = proctest.MountFUSE(t, dir)
+				fuse.Add("dev/shm/file", unix.S_IFREG|0o644, "")
+				fuse.Add("shm/file", unix.S_IFREG|0o644, "")
+				_, err := os.Stat(dir) // it is asked for its version before anything else
+				return err
+			}, func(process *proc.Process) error {
+				fuse.Silence()
+				_, err := ReadDevShm(context.Background(), process)
+				if err == nil || !strings.Contains(err.Error(), "on a file system of type fuse, which may never answer") {
+					t.Errorf("error %v", err)
+				}
+				return nil
+			})
+			if n := fuse.Ignored(); n != 0 {
+				t.Errorf("it was asked %d times", n)
+			}
+		})
 	}
-	closed := false
-	defer func() {
-		if !closed {
-			unix.Close(fuse)
-		}
-	}()
-	inRoot(t, func(root string) error {
-		return steps(
-			func() error { return os.MkdirAll(root+"/dev/shm", 0o755) },
-			func() error {
-				return unix.Mount("never", root+"/dev/shm", "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse))
-			},
-		)
-	}, func(process int) error {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		defer cancel()
-		_, err := ReadDevShm(ctx, process)
-		unix.Close(fuse) // lets the abandoned thread go
-		closed = true
-		if proc.KindOf(err) != proc.Blocked {
-			return fmt.Errorf("got %v", err)
-		}
-		return nil
-	})
 }
 
 // Whoever answers for a file system that is mounted in a /dev/shm is never asked:
@@ -221,7 +227,7 @@ func TestReadDevShmAsksNobody(t *testing.T) {
 			fuse = proctest.MountFUSE(t, filepath.Join(shm, "trap"))
 		}
 		return err
-	}, func(process int) error {
+	}, func(process *proc.Process) error {
 		_, err := ReadDevShm(context.Background(), process)
 		if err == nil || !strings.Contains(err.Error(), `"trap": another file system`) {
 			t.Errorf("error %v", err)

@@ -10,11 +10,13 @@ package ipc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/nsinspect/nsinspect/nsinspect/namespace"
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 )
 
@@ -59,12 +61,12 @@ func Join(errs ...error) error {
 
 // List reads all objects of the IPC namespace with the inode want, on a
 // thread that is in it: see [namespace.Enter] for open, for what the context does, and
-// for what is needed. The file function is that of [ReadSysV].
+// for what is needed.
 //
 // What could be read is returned beside an error of the type [Errors].
-func List(ctx context.Context, open func() (fd int, err error), want uint64, file func(name string, limit int) ([]byte, error)) (Objects, error) {
-	return namespace.Enter(ctx, open, want, func() (Objects, error) {
-		o, sysv := ReadSysV(file)
+func List(ctx context.Context, fs *proc.FS, open func() (fd int, err error), want uint64) (Objects, error) {
+	return namespace.Enter(ctx, fs, open, want, func() (Objects, error) {
+		o, sysv := ReadSysV(fs.File)
 		var posix error
 		o.Mqueue, posix = ReadMqueue()
 		return o, Join(sysv, posix)
@@ -90,7 +92,16 @@ func ReadSysV(file func(name string, limit int) ([]byte, error)) (Objects, error
 func readTable[T any](file func(string, int) ([]byte, error), name string, parse func([]byte) ([]T, error)) ([]T, error) {
 	b, err := file(name, maxFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, unread(name, err)
 	}
 	return parse(b)
+}
+
+// unread says which file could not be read, unless the error does.
+func unread(name string, err error) error {
+	var e *proc.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }

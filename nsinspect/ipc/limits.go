@@ -30,7 +30,7 @@ func readNumbers[T int | uint64](file func(string, int) ([]byte, error), name st
 	name = "sys/kernel/" + name
 	b, err := file(name, 4096)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return unread(name, err)
 	}
 	fields := bytes.Fields(b)
 	if len(fields) != len(values) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/nsinspect/nsinspect/nsinspect/proc"
 	"github.com/nsinspect/nsinspect/nsinspect/report"
 	"golang.org/x/sys/unix"
 )
@@ -104,7 +105,12 @@ func TestListReadsEveryKindOfObjectInAnotherNamespace(t *testing.T) {
 		return nil
 	})
 
-	got, err := List(context.Background(), s.open, s.inode, procFile)
+	fs, err := proc.Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Close()
+	got, err := List(context.Background(), fs, s.open, s.inode)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +137,7 @@ func TestListReadsEveryKindOfObjectInAnotherNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := strings.Count(string(mounts), " mqueue ")
-	if _, err := List(context.Background(), s.open, s.inode, procFile); err != nil {
+	if _, err := List(context.Background(), fs, s.open, s.inode); err != nil {
 		t.Fatal(err)
 	}
 	mounts, _ = os.ReadFile("/proc/self/mountinfo")

@@ -40,7 +40,7 @@ func BenchmarkList(b *testing.B) {
 			})
 			b.ReportAllocs()
 			for b.Loop() {
-				o, err := List(context.Background(), s.open, s.inode, fs.File)
+				o, err := List(context.Background(), fs, s.open, s.inode)
 				if err != nil || len(o.Shm) != n.shm || len(o.Sem) != n.sem || len(o.Msg) != n.msg {
 					b.Fatal(len(o.Shm), len(o.Sem), len(o.Msg), err)
 				}
@@ -59,7 +59,7 @@ func BenchmarkListEmpty(b *testing.B) {
 	defer fs.Close()
 	s := newSpace(b)
 	for b.Loop() {
-		if _, err := List(context.Background(), s.open, s.inode, fs.File); err != nil {
+		if _, err := List(context.Background(), fs, s.open, s.inode); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -25,35 +25,22 @@ func (inv *inventory) listMounts(ctx context.Context, mnt uint64) (out seen) {
 	defer cancel()
 	id := ID{"mnt", mnt}
 	open := inv.found[id].Opener(inv.fs)
-	type answer struct {
-		mounts []seenMount
-		err    error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		var a answer
+	mounts, err := proc.Within(ctx, inv.fs, func() (mounts []seenMount, err error) {
 		fd, err := open()
 		if err != nil {
-			done <- answer{err: err}
-			return
+			return nil, err
 		}
 		defer unix.Close(fd)
-		a.err = confine.WithSysAdmin(func() error {
-			a.mounts, err = mountsOf(fd)
+		err = confine.WithSysAdmin(func() error {
+			mounts, err = mountsOf(fd)
 			return err
 		})
-		done <- a
-	}()
-	var a answer
-	select {
-	case a = <-done:
-	case <-ctx.Done():
-		a.err = ctx.Err()
+		return mounts, err
+	})
+	if err != nil {
+		out.errors = append(out.errors, &proc.Error{File: "mounts of " + id.String(), Kind: proc.KindOf(err), Err: err})
 	}
-	if a.err != nil {
-		out.errors = append(out.errors, &proc.Error{File: "mounts of " + id.String(), Kind: proc.KindOf(a.err), Err: a.err})
-	}
-	out.mounts = a.mounts
+	out.mounts = mounts
 	return out
 }
 

@@ -37,22 +37,14 @@ func (inv *inventory) byOwner(ctx context.Context) {
 		id, open := found[i].ID, found[i].Opener(inv.fs)
 		ctx, cancel := context.WithTimeout(ctx, ownerDeadline)
 		defer cancel()
-		done := make(chan answer, 1)
-		go func() {
+		answers[i].above, answers[i].err = proc.Within(ctx, inv.fs, func() ([]kin, error) {
 			fd, err := open()
 			if err != nil {
-				done <- answer{err: err}
-				return
+				return nil, err
 			}
 			defer unix.Close(fd)
-			above, err := ask(fd, id, maxNesting)
-			done <- answer{above, err}
-		}()
-		select {
-		case answers[i] = <-done:
-		case <-ctx.Done():
-			answers[i].err = ctx.Err()
-		}
+			return ask(fd, id, maxNesting)
+		})
 	})
 	for i, a := range answers {
 		// Whoever has ended meanwhile has taken his namespaces along, or closed what he held.

@@ -46,49 +46,50 @@ func (e *EnterError) Unwrap() error { return e.Err }
 //
 // When ctx ends first, the visit is abandoned: Enter returns an error of the
 // kind [proc.Blocked] at once, and the thread ends if the visit ever does. What the
-// visit shares with its caller must therefore be in its results. Errors of
+// visit shares with its caller must therefore be in its results. fs bounds how many can
+// wait so ([proc.Within]). Errors of
 // visit itself come back as they are; everything else is an [*EnterError].
 //
 // Not protected: between the moment want was read and the moment open is
 // called, a namespace may have died and a new one may have been given its inode. A caller
 // that holds the process's directory open narrows that to a process which
 // changed its own namespace in between.
-func Enter[T any](ctx context.Context, open func() (fd int, err error), want uint64, visit func() (T, error)) (T, error) {
+func Enter[T any](ctx context.Context, fs *proc.FS, open func() (fd int, err error), want uint64, visit func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
-	done := make(chan result, 1) // an abandoned visit must not wait for a reader
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, &EnterError{want, "not begun", proc.Blocked, err}
 	}
-	onThread(func() (dirty bool) {
-		// For a visit that ends its goroutine instead of returning.
-		r := result{err: &EnterError{want, "visit", proc.Failed, errors.New("did not return")}}
-		defer func() {
-			if p := recover(); p != nil {
-				r.err = &EnterError{want, "visit", proc.Failed, fmt.Errorf("panic: %v", p)}
-			}
-			done <- r
-		}()
-		err := confine.WithSysAdmin(func() error {
-			var err error
-			if dirty, err = enterThread(open, want); err == nil {
-				r.value, err = visit()
-			}
-			return err
+	r, err := proc.Within(ctx, fs, func() (result, error) {
+		done := make(chan result)
+		onThread(func() (dirty bool) {
+			// For a visit that ends its goroutine instead of returning.
+			r := result{err: &EnterError{want, "visit", proc.Failed, errors.New("did not return")}}
+			defer func() {
+				if p := recover(); p != nil {
+					r.err = &EnterError{want, "visit", proc.Failed, fmt.Errorf("panic: %v", p)}
+				}
+				done <- r
+			}()
+			err := confine.WithSysAdmin(func() error {
+				var err error
+				if dirty, err = enterThread(open, want); err == nil {
+					r.value, err = visit()
+				}
+				return err
+			})
+			r.err = err
+			return dirty
 		})
-		r.err = err
-		return dirty
+		return <-done, nil
 	})
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, &EnterError{want, "visit", proc.Blocked, ctx.Err()}
+	if err != nil {
+		return r.value, &EnterError{want, "visit", proc.KindOf(err), err}
 	}
+	return r.value, r.err
 }
 
 // onThread runs f in a goroutine with a thread of its own, which ends with it

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,8 +70,9 @@ func hasSegment(table string, id int) bool {
 }
 
 func TestEnterSeesTheObjectsOfAnotherNamespace(t *testing.T) {
+	fs := openProc(t)
 	fd, inode, shmid := foreign(t)
-	inside, err := Enter(context.Background(), again(fd), inode, readShm)
+	inside, err := Enter(context.Background(), fs, again(fd), inode, readShm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,16 +89,17 @@ func TestEnterSeesTheObjectsOfAnotherNamespace(t *testing.T) {
 }
 
 func TestEnterLeavesNothingBehind(t *testing.T) {
+	fs := openProc(t)
 	fd, inode, _ := foreign(t)
 	// The first time opens what the runtime and the poller keep.
-	if _, err := Enter(context.Background(), again(fd), inode, readShm); err != nil {
+	if _, err := Enter(context.Background(), fs, again(fd), inode, readShm); err != nil {
 		t.Fatal(err)
 	}
 	before := entries(t, "/proc/self/fd")
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			tid, err := Enter(context.Background(), again(fd), inode, func() (int, error) { return unix.Gettid(), nil })
+			tid, err := Enter(context.Background(), fs, again(fd), inode, func() (int, error) { return unix.Gettid(), nil })
 			if err != nil {
 				t.Error(err)
 			}
@@ -142,18 +145,20 @@ func entries(t *testing.T, dir string) []string {
 }
 
 func TestEnterWhereWeAreNeedsNoDescriptor(t *testing.T) {
+	fs := openProc(t)
 	inode, err := threadIPC()
 	if err != nil {
 		t.Skipf("no /proc/thread-self: %v", err)
 	}
 	never := func() (int, error) { return -1, errors.New("open was called") }
-	got, err := Enter(context.Background(), never, inode, threadIPC)
+	got, err := Enter(context.Background(), fs, never, inode, threadIPC)
 	if err != nil || got != inode {
 		t.Errorf("got ipc:[%d], %v, want ipc:[%d]", got, err, inode)
 	}
 }
 
 func TestEnterRefuses(t *testing.T) {
+	fs := openProc(t)
 	fd, inode, _ := foreign(t)
 	open := func(path string) func() (int, error) {
 		return func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
@@ -193,7 +198,7 @@ func TestEnterRefuses(t *testing.T) {
 		}, inode, "setns", proc.Hidden},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Enter(context.Background(), tt.open, tt.want, func() (int, error) {
+			_, err := Enter(context.Background(), fs, tt.open, tt.want, func() (int, error) {
 				t.Error("the visit was made")
 				return 0, nil
 			})
@@ -206,6 +211,7 @@ func TestEnterRefuses(t *testing.T) {
 }
 
 func TestEnterGivesUpOnAVisitThatDoesNotReturn(t *testing.T) {
+	fs := openProc(t)
 	fd, inode, _ := foreign(t)
 	for _, where := range []string{"visit", "open"} {
 		t.Run(where, func(t *testing.T) {
@@ -213,7 +219,7 @@ func TestEnterGivesUpOnAVisitThatDoesNotReturn(t *testing.T) {
 			release := make(chan struct{})
 			defer close(release)
 			block := func() { cancel(); <-release }
-			_, err := Enter(ctx, func() (int, error) {
+			_, err := Enter(ctx, fs, func() (int, error) {
 				if where == "open" {
 					block()
 				}
@@ -231,9 +237,10 @@ func TestEnterGivesUpOnAVisitThatDoesNotReturn(t *testing.T) {
 }
 
 func TestEnterDoesNotBeginAfterTheDeadline(t *testing.T) {
+	fs := openProc(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := Enter(ctx, func() (int, error) { return -1, errors.New("opened") }, 1, func() (int, error) { return 1, nil })
+	_, err := Enter(ctx, fs, func() (int, error) { return -1, errors.New("opened") }, 1, func() (int, error) { return 1, nil })
 	var e *EnterError
 	if !errors.As(err, &e) || e.Kind != proc.Blocked {
 		t.Errorf("got %v, want an error of the kind %q", err, proc.Blocked)
@@ -241,29 +248,87 @@ func TestEnterDoesNotBeginAfterTheDeadline(t *testing.T) {
 }
 
 func TestEnterSurvivesAPanic(t *testing.T) {
+	fs := openProc(t)
 	inode, err := threadIPC()
 	if err != nil {
 		t.Skipf("no /proc/thread-self: %v", err)
 	}
-	_, err = Enter(context.Background(), nil, inode, func() (int, error) { panic("a parser") })
+	_, err = Enter(context.Background(), fs, nil, inode, func() (int, error) { panic("a parser") })
 	if err == nil || !strings.Contains(err.Error(), "a parser") {
 		t.Errorf("got %v, want the panic", err)
 	}
 }
 
 func TestEnterSurvivesAVisitThatEndsItsGoroutine(t *testing.T) {
+	fs := openProc(t)
 	fd, inode, _ := foreign(t)
-	_, err := Enter(context.Background(), again(fd), inode, func() (int, error) { runtime.Goexit(); return 1, nil })
+	_, err := Enter(context.Background(), fs, again(fd), inode, func() (int, error) { runtime.Goexit(); return 1, nil })
 	if err == nil || !strings.Contains(err.Error(), "did not return") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestEnterPassesOnTheErrorOfTheVisit(t *testing.T) {
+	fs := openProc(t)
 	fd, inode, _ := foreign(t)
 	want := errors.New("half of it")
-	got, err := Enter(context.Background(), again(fd), inode, func() (int, error) { return 7, want })
+	got, err := Enter(context.Background(), fs, again(fd), inode, func() (int, error) { return 7, want })
 	if got != 7 || !errors.Is(err, want) {
 		t.Errorf("got %d, %v, want 7, %v", got, err, want)
+	}
+}
+
+// Visits that never end are bounded together with whatever else waits on behalf of the same /proc.
+func TestEnterBeginsNoMoreWhenTooManyWait(t *testing.T) {
+	fs := openProc(t)
+	inode, err := threadIPC()
+	if err != nil {
+		t.Skipf("no /proc/thread-self: %v", err)
+	}
+	release := make(chan struct{})
+	var begun, ended atomic.Int32
+	enter := func() error {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		_, err := Enter(ctx, fs, nil, inode, func() (int, error) {
+			begun.Add(1)
+			cancel()
+			<-release
+			ended.Add(1)
+			return 0, nil
+		})
+		return err
+	}
+	var refused error
+	for range 1000 {
+		before := begun.Load()
+		if refused = enter(); begun.Load() == before {
+			break
+		}
+	}
+	var e *EnterError
+	if !errors.As(refused, &e) || e.Kind != proc.Blocked || !strings.Contains(refused.Error(), "too many") {
+		t.Errorf("after %d visits: %v", begun.Load(), refused)
+	}
+	p, err := fs.Process(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.ReadWithin(context.Background(), "maps", 1<<20); proc.KindOf(err) != proc.Blocked {
+		t.Errorf("a read of the same /proc: %v", err)
+	}
+	close(release)
+	for ended.Load() < begun.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	for range 1000 { // they have ended, and are yet to be counted so
+		if _, err = p.ReadWithin(context.Background(), "maps", 64<<20); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err != nil {
+		t.Errorf("when all have answered: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,7 @@ const (
 //   - No component may be a link, and the file must be regular. A component ".." is the parent directory.
 //   - The file must belong to the user that the process runs as, and every directory to that user or to
 //     root; neither may be writable by everybody, except for directories with the sticky bit.
-//   - The context bounds the time; a network file system or FUSE may never answer.
+//   - No file system is asked that may never answer: see [Process.Local]. The context bounds the time all the same.
 //
 // The owner of the file is returned. All errors are *Error. In a tree that is not a procfs the links root and cwd
 // lead to places of the tree, and the owner of the tree stands for everybody.
@@ -43,7 +44,7 @@ func (p *Process) ReadBelow(ctx context.Context, from Origin, path string, limit
 		content []byte
 		owner   uint32
 	}
-	f, err := wait(ctx, p, func() (f file, err error) {
+	f, err := Wait(ctx, p, func() (f file, err error) {
 		f.content, f.owner, err = p.descend(from, path, limit)
 		return f, err
 	})
@@ -56,7 +57,7 @@ func (p *Process) ReadBelow(ctx context.Context, from Origin, path string, limit
 func (p *Process) descend(from Origin, path string, limit int) ([]byte, uint32, error) {
 	var content []byte
 	owner, err := p.below(from, path, func(dir int, name string, owner uint32) (err error) {
-		content, err = readOwned(dir, name, owner, limit)
+		content, err = p.readOwned(dir, name, owner, limit)
 		return err
 	})
 	return content, owner, err
@@ -66,17 +67,22 @@ func (p *Process) descend(from Origin, path string, limit int) ([]byte, uint32, 
 // reads a file: what that wants of the file it wants of the directory. At most
 // limit names are returned; more are an error of kind TooBig beside them.
 func (p *Process) ListBelow(ctx context.Context, from Origin, path string, limit int) ([]string, error) {
-	names, err := wait(ctx, p, func() (names []string, err error) {
+	names, err := Wait(ctx, p, func() (names []string, err error) {
 		_, err = p.below(from, path, func(dir int, name string, owner uint32) error {
-			fd, err := openat(false, dir, name+"\x00", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+			at, err := openat(false, dir, name+"\x00", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 			if err != nil {
 				return notDirectory(err)
 			}
-			list := os.NewFile(uintptr(fd), name)
-			defer list.Close()
-			if err := trustDirectory(fd, owner); err != nil {
+			defer unix.Close(at)
+			if err := p.trustDirectory(at, owner); err != nil {
 				return err
 			}
+			fd, err := openat(false, at, ".\x00", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+			if err != nil {
+				return err
+			}
+			list := os.NewFile(uintptr(fd), name)
+			defer list.Close()
 			entries, err := list.ReadDir(limit + 1)
 			for _, e := range entries {
 				if e.IsDir() {
@@ -110,7 +116,7 @@ func (p *Process) below(from Origin, path string, open func(dir int, name string
 		return 0, err
 	}
 	defer func() { unix.Close(dir) }()
-	if err := trustDirectory(dir, owner); err != nil {
+	if err := p.trustDirectory(dir, owner); err != nil {
 		return 0, err
 	}
 	for {
@@ -127,7 +133,7 @@ func (p *Process) below(from Origin, path string, open func(dir int, name string
 		}
 		unix.Close(dir)
 		dir, path = next, rest
-		if err := trustDirectory(dir, owner); err != nil {
+		if err := p.trustDirectory(dir, owner); err != nil {
 			return 0, err
 		}
 	}
@@ -167,37 +173,59 @@ func (p *Process) owner() (uint32, error) {
 
 // trustDirectory returns an error unless a directory can only be written by root, by
 // the owner, and by groups that they chose; or by all, who may not touch each other's files in it.
-func trustDirectory(fd int, owner uint32) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
+func (p *Process) trustDirectory(fd int, owner uint32) error {
+	uid, mode, err := p.attributes(fd)
 	switch {
-	case st.Uid != 0 && st.Uid != owner:
-		return &flaw{kind: BadData, text: fmt.Sprintf("a directory of its path belongs to uid %d, not to root or uid %d", st.Uid, owner)}
-	case st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0:
+	case err != nil:
+		return err
+	case uid != 0 && uid != owner:
+		return &flaw{kind: BadData, text: fmt.Sprintf("a directory of its path belongs to uid %d, not to root or uid %d", uid, owner)}
+	case mode&unix.S_IWOTH != 0 && mode&unix.S_ISVTX == 0:
 		return &flaw{kind: BadData, text: "everybody may write to a directory of its path"}
 	}
 	return nil
 }
 
+// attributes returns the owner and the mode of what a descriptor of O_PATH stands for, if it is on a file system that may be asked.
+func (p *Process) attributes(fd int) (uid, mode uint32, err error) {
+	if p.fs.live {
+		st, err := known(fd)
+		if err == nil {
+			err = p.onLocal(fd, &st)
+		}
+		if !errors.Is(err, unix.ENOSYS) {
+			return st.Uid, uint32(st.Mode), err
+		}
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return st.Uid, st.Mode, err
+}
+
 // readOwned reads a regular file that belongs to the owner.
-func readOwned(dir int, name string, owner uint32, limit int) ([]byte, error) {
-	fd, err := openRegular(dir, name)
+func (p *Process) readOwned(dir int, name string, owner uint32, limit int) ([]byte, error) {
+	// It is looked at before it is opened, which can block, and what was looked at is what is opened.
+	path, err := openat(false, dir, name+"\x00", unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(path)
+	uid, mode, err := p.attributes(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case mode&unix.S_IFMT != unix.S_IFREG:
+		return nil, &flaw{kind: BadData, text: "not a regular file"}
+	case uid != owner:
+		return nil, &flaw{kind: BadData, text: fmt.Sprintf("it belongs to uid %d, not to uid %d", uid, owner)}
+	case mode&unix.S_IWOTH != 0:
+		return nil, &flaw{kind: BadData, text: "everybody may write to it"}
+	}
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(path), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, err
-	}
-	switch {
-	case st.Uid != owner:
-		return nil, &flaw{kind: BadData, text: fmt.Sprintf("it belongs to uid %d, not to uid %d", st.Uid, owner)}
-	case st.Mode&unix.S_IWOTH != 0:
-		return nil, &flaw{kind: BadData, text: "everybody may write to it"}
-	}
 	buf, n, err := readAll(fd, make([]byte, 4096), limit, false)
 	return buf[:n:n], err
 }

@@ -30,6 +30,7 @@ type FS struct {
 	abandoned atomic.Int32 // reads that were given up on and have not returned yet
 	readers   sync.Pool    // of *reader
 	noLabels  atomic.Bool  // the kernel has said that no LSM has labels
+	mounts    mountKinds
 }
 
 // Open opens a /proc, or a directory that looks like one.
@@ -162,6 +163,19 @@ func (fs *FS) crowded() error {
 		return &flaw{kind: Blocked, text: "too many earlier reads are still waiting for an answer"}
 	}
 	return nil
+}
+
+// Within calls f in a goroutine of its own and gives up on it when the context ends; the error is then the context's cause. f must
+// not touch anything that the caller goes on using, and lets go itself of what it has opened. It is for everything that may wait for ever on
+// behalf of this FS, namespaces and directories that are found through it too: the number of those that still wait is bounded
+// for all together, and beyond that f is not called and the kind of the error is Blocked. What waits where not even SIGKILL helps keeps
+// this process from ending, which no deadline can mend: see [Process.Local].
+func Within[T any](ctx context.Context, fs *FS, f func() (T, error)) (T, error) {
+	if err := fs.crowded(); err != nil {
+		var none T
+		return none, err
+	}
+	return within(ctx, fs, f, nil)
 }
 
 // within calls f in a goroutine of its own and gives up on it when the context

@@ -42,7 +42,7 @@ func (p *Process) NamespaceDescriptors(ctx context.Context) ([]Descriptor, error
 	if !p.fs.live || len(found) == 0 {
 		return found, nil
 	}
-	real, err := wait(ctx, p, func() ([]Descriptor, error) {
+	real, err := Wait(ctx, p, func() ([]Descriptor, error) {
 		return slices.DeleteFunc(slices.Clone(found), func(d Descriptor) bool { return !p.holds(d) }), nil
 	})
 	if err != nil {
@@ -184,12 +184,6 @@ func parseNamespaceMounts(text []byte) (mounts []NamespaceMount, root, ok bool) 
 		mounts = append(mounts, n)
 	}
 	return mounts, root, ok
-}
-
-// local are the types of file systems on which a path is looked up without asking anybody. overlay is not among them,
-// as it asks those that it is made of, which any user can choose in a user namespace (Linux 5.11).
-func local() []string {
-	return []string{"bcachefs", "btrfs", "devtmpfs", "ext2", "ext3", "ext4", "f2fs", "proc", "ramfs", "rootfs", "sysfs", "tmpfs", "xfs"}
 }
 
 // SingleThreaded tells whether the process has no thread but its leader, without listing them: the kernel counts them in the

@@ -191,15 +191,15 @@ func (p *Process) read(name string, limit int) ([]byte, error) {
 // target's memory lock: cmdline, environ, maps, smaps. When the context ends
 // first, the kind of the error is Blocked and the read is left to itself.
 func (p *Process) ReadWithin(ctx context.Context, name string, limit int) ([]byte, error) {
-	b, err := wait(ctx, p, func() ([]byte, error) { return p.read(name, limit) })
+	b, err := Wait(ctx, p, func() ([]byte, error) { return p.read(name, limit) })
 	if err != nil {
 		return nil, p.fail(name, err)
 	}
 	return b, nil
 }
 
-// wait runs f, which uses the process's descriptor, until the context ends.
-func wait[T any](ctx context.Context, p *Process, f func() (T, error)) (T, error) {
+// Wait is [Within] for what uses the process's descriptor, which stays open until f returns.
+func Wait[T any](ctx context.Context, p *Process, f func() (T, error)) (T, error) {
 	if err := p.fs.crowded(); err != nil {
 		var none T
 		return none, err

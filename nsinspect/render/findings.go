@@ -93,9 +93,22 @@ func evidence(r *report.Report, e report.Evidence) string {
 	return line
 }
 
+// Coverage writes what could not be read, and what that leaves open, for people.
+func Coverage(w io.Writer, c report.Coverage, s Style, doubts []string) error {
+	return buffered(w, func(w io.Writer) { s.coverage(w, c, doubts) })
+}
+
+// coverage lists gaps, and also when quiet what leaves the answer open: silence would say that nothing does.
+func (s Style) coverage(w io.Writer, c report.Coverage, doubts []string) {
+	if !s.Quiet {
+		s.gaps(w, c.Gaps)
+	}
+	s.doubts(w, doubts)
+}
+
 // gaps lists what could not be read.
-func (s Style) gaps(w io.Writer, r *report.Report) {
-	lines := gapLines(r.Coverage.Gaps)
+func (s Style) gaps(w io.Writer, gaps []report.Gap) {
+	lines := gapLines(gaps)
 	for i, line := range lines {
 		if i == shownGaps && !s.Verbose {
 			fmt.Fprintf(w, "gap: and %d more (-v shows all)\n", len(lines)-i)
@@ -106,10 +119,10 @@ func (s Style) gaps(w io.Writer, r *report.Report) {
 }
 
 // doubts lists what leaves the verdict open.
-func (s Style) doubts(w io.Writer, v Verdict) {
-	for i, d := range v.Doubts {
+func (s Style) doubts(w io.Writer, doubts []string) {
+	for i, d := range doubts {
 		if i == shownGaps && !s.Verbose {
-			fmt.Fprintf(w, "incomplete: and %d more (-v shows all)\n", len(v.Doubts)-i)
+			fmt.Fprintf(w, "incomplete: and %d more (-v shows all)\n", len(doubts)-i)
 			break
 		}
 		fmt.Fprintf(w, "%s %s\n", s.paint("incomplete:", yellow), d)

@@ -75,6 +75,32 @@ func NDJSON(w io.Writer, r *report.Report) error {
 	})
 }
 
+// ProcessesNDJSON writes a list of processes as one object a line, each with its
+// type: first the scan, then every process.
+func ProcessesNDJSON(w io.Writer, l *report.Processes) error {
+	return lines(w, func(e *json.Encoder) {
+		e.Encode(struct {
+			Type string `json:"type"`
+			listHead
+		}{"scan", listHead{l.Schema, l.Tool, l.Host, l.Baseline, l.Coverage}})
+		for _, p := range l.Processes {
+			e.Encode(struct {
+				Type string `json:"type"`
+				report.Process
+			}{"process", p})
+		}
+	})
+}
+
+// listHead is what a list has beside its elements.
+type listHead struct {
+	Schema   string          `json:"schema"`
+	Tool     report.Tool     `json:"tool"`
+	Host     report.Host     `json:"host"`
+	Baseline report.Baseline `json:"baseline"`
+	Coverage report.Coverage `json:"coverage"`
+}
+
 type scanLine struct {
 	Type       string          `json:"type"`
 	Schema     string          `json:"schema"`

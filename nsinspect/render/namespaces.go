@@ -14,8 +14,8 @@ import (
 // shownPins is how many pins, and containers, a row of a table has room for.
 const shownPins = 2
 
-// Namespaces writes a list of namespaces for people.
-func Namespaces(w io.Writer, list *report.Namespaces, s Style) error {
+// Namespaces writes a list of namespaces for people. doubts is why it may be wrong.
+func Namespaces(w io.Writer, list *report.Namespaces, s Style, doubts []string) error {
 	return buffered(w, func(w io.Writer) {
 		columns := []column{{title: "TYPE"}, {title: "INODE", right: true}, {title: " ", tight: true}, {title: "OWNER", right: true}, {title: "UID", right: true},
 			{title: "PROCS", right: true}}
@@ -42,9 +42,7 @@ func Namespaces(w io.Writer, list *report.Namespaces, s Style) error {
 		if len(rows) > 0 {
 			s.grid(w, columns, rows)
 		}
-		if !s.Quiet {
-			s.gaps(w, &report.Report{Coverage: list.Coverage})
-		}
+		s.coverage(w, list.Coverage, doubts)
 		if !list.Deep && !s.Quiet {
 			fmt.Fprintln(w, "threads and open descriptors were not looked at (--deep does)")
 		}

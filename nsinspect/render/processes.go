@@ -10,8 +10,8 @@ import (
 )
 
 // Processes writes a list of processes for people; all lists also those of the
-// host, which mostly nobody asks for.
-func Processes(w io.Writer, list *report.Processes, s Style, all bool) error {
+// host, which mostly nobody asks for. doubts is why it may be wrong.
+func Processes(w io.Writer, list *report.Processes, s Style, all bool, doubts []string) error {
 	return buffered(w, func(w io.Writer) {
 		var rows [][]cell
 		hidden := 0
@@ -30,6 +30,7 @@ func Processes(w io.Writer, list *report.Processes, s Style, all bool) error {
 		if hidden > 0 && !s.Quiet {
 			fmt.Fprintf(w, "%s of the host not shown (--all shows them)\n", number(hidden, "process"))
 		}
+		s.coverage(w, list.Coverage, doubts)
 	})
 }
 

@@ -23,10 +23,7 @@ func Scan(w io.Writer, r *report.Report, s Style, verdict Verdict) error {
 			}
 		}
 		s.findings(w, r, verdict)
-		if !s.Quiet {
-			s.gaps(w, r)
-		}
-		s.doubts(w, verdict) // also when quiet: nothing found and not everything looked at is no silence
+		s.coverage(w, r.Coverage, verdict.Doubts)
 	})
 }
 

@@ -3,10 +3,7 @@ package hostile
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -102,16 +99,7 @@ func TestBlockedReads(t *testing.T) {
 // I/O, is not answered for: a page fault waits for the page, and a second mmap waits, with the
 // lock held for writing, until it can drop the page (fs/fuse/file.c, fuse_file_mmap).
 func lockMemory(path, procs string) error {
-	child := exec.Command("/proc/self/exe")
-	child.Env = append(os.Environ(), partVariable+"=sleep")
-	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWIPC | unix.CLONE_NEWPID | unix.CLONE_NEWNS}
-	if _, err := child.StdinPipe(); err != nil { // it ends with us
-		return err
-	}
-	if err := child.Start(); err != nil {
-		return err
-	}
-	if err := os.WriteFile(procs, fmt.Append(nil, child.Process.Pid), 0o644); err != nil {
+	if err := contain(procs, "sleep"); err != nil {
 		return err
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY, 0)

@@ -162,6 +162,16 @@ func play(part []string) error {
 		return hop(part[1], part[2], part[3], strings.Join(part[4:], " "))
 	case "lock-memory":
 		return lockMemory(part[1], part[2])
+	case "map-arguments":
+		return mapArguments(part[1], part[2])
+	case "overlay":
+		return overlay(part[1], part[2:])
+	case "shared":
+		return shared(part[1], part[2])
+	case "bind-shm":
+		return bindShm(part[1])
+	case "shim":
+		return shim(part[1], part[2], part[3])
 	}
 	return fmt.Errorf("unknown part")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ type setting struct {
 	part   string // of the test binary, instead of prefix
 	// all: nothing that decides is missing, so that everything has to be right.
 	all bool
+	// code is the exit code on a host with these containers and no others.
+	code int
 }
 
 const defaultCaps = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap"
@@ -32,47 +35,47 @@ const defaultCaps = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+se
 func bounded(caps string) []string { return []string{"setpriv", "--bounding-set=" + caps, "--"} }
 
 var settings = []setting{
-	{story: "root", all: true},
-	{story: "nobody", uid: 65534},
-	{story: "nobody, hidepid=1", uid: 65534, mounts: "mount -t proc -o hidepid=1 proc /proc"},
-	{story: "nobody, hidepid=2", uid: 65534, mounts: "mount -t proc -o hidepid=2 proc /proc"},
-	{story: "nobody, hidepid=4", uid: 65534, mounts: "mount -t proc -o hidepid=4 proc /proc"},
-	{story: "root, hidepid=2", mounts: "mount -t proc -o hidepid=2 proc /proc", all: true},
-	{story: "root without CAP_SYS_PTRACE, hidepid=2", mounts: "mount -t proc -o hidepid=2 proc /proc", prefix: bounded("-sys_ptrace")},
-	{story: "root without CAP_SYS_PTRACE, hidepid=4", mounts: "mount -t proc -o hidepid=4 proc /proc", prefix: bounded("-sys_ptrace")},
-	{story: "subset=pid", mounts: "mount -t proc -o subset=pid proc /proc", all: true},
-	{story: "without CAP_SYS_PTRACE", prefix: bounded("-sys_ptrace")},
-	{story: "without CAP_SYS_ADMIN", prefix: bounded("-sys_admin"), all: true},
-	{story: "without CAP_DAC_READ_SEARCH", prefix: bounded("-dac_read_search"), all: true},
-	{story: "without any capability", prefix: bounded("-all")},
-	{story: "in a container with the host's PID namespace", prefix: []string{"unshare", "--mount", "--ipc", "--net", "--uts", "--cgroup", "--", "setpriv", "--bounding-set=" + defaultCaps, "--"}},
-	{story: "in a privileged container with the host's PID namespace", prefix: []string{"unshare", "--mount", "--ipc", "--net", "--uts", "--cgroup", "--"}},
-	{story: "in a container", prefix: []string{"unshare", "--mount", "--ipc", "--net", "--uts", "--cgroup", "--pid", "--fork", "--mount-proc", "--", "setpriv", "--bounding-set=" + defaultCaps, "--"}},
-	{story: "in a PID namespace with the host's /proc", prefix: []string{"unshare", "--pid", "--fork", "--"}},
-	{story: "in a user namespace", prefix: []string{"unshare", "--user", "--map-root-user", "--"}},
-	{story: "in user and PID namespaces with a /proc of their own", prefix: []string{"unshare", "--user", "--map-root-user", "--pid", "--mount", "--fork", "--mount-proc", "--"}},
-	{story: "a read-only /proc", mounts: "mount --bind /proc /proc && mount -o remount,bind,ro /proc", all: true},
-	{story: "without /proc/sysvipc and /proc/sys", mounts: "mount -t tmpfs none /proc/sysvipc && mount -t tmpfs none /proc/sys", all: true},
-	{story: "a masked process", mounts: "mount -t tmpfs none /proc/%hostIPC% && mount -t tmpfs none /proc/%hostPID%"},
-	{story: "a masked cgroup file", mounts: "mount --bind /dev/null /proc/%hostIPC%/cgroup && mount --bind /dev/null /proc/%hostPID%/cgroup"},
-	{story: "masked stat and status files", mounts: "mount --bind /dev/null /proc/%hostIPC%/stat && mount --bind /dev/null /proc/%hostPID%/status"},
-	{story: "masked namespaces", mounts: "mount -t tmpfs none /proc/%hostIPC%/ns && mount -t tmpfs none /proc/%hostPID%/ns"},
-	{story: "kthreadd's namespaces are masked", mounts: "mount -t tmpfs none /proc/2/ns", all: true},
-	{story: "an empty directory for /proc", mounts: "mount -t tmpfs none /proc"},
-	{story: "setns refused with EPERM", part: "refuse setns EPERM", all: true},
-	{story: "setns refused with ENOSYS", part: "refuse setns ENOSYS", all: true},
-	{story: "fsopen refused with EPERM", part: "refuse fsopen EPERM", all: true},
-	{story: "fsopen refused with ENOSYS", part: "refuse fsopen ENOSYS", all: true},
-	{story: "openat2 refused with EPERM", part: "refuse openat2 EPERM", all: true},
-	{story: "openat2 refused with ENOSYS", part: "refuse openat2 ENOSYS", all: true},
-	{story: "unshare refused with EPERM", part: "refuse unshare EPERM", all: true},
-	{story: "seccomp refused with EPERM", part: "refuse seccomp EPERM", all: true},
-	{story: "seccomp refused with ENOSYS", part: "refuse seccomp ENOSYS", all: true},
-	{story: "capset refused with EPERM", part: "refuse capset EPERM", all: true},
-	{story: "prctl refused with EPERM", part: "refuse prctl EPERM", all: true},
-	{story: "readlinkat refused with EACCES", part: "refuse readlinkat EACCES"},
-	{story: "fstatfs refused with ENOSYS", part: "refuse statfs ENOSYS"},
-	{story: "faccessat2 refused with ENOSYS", part: "refuse faccessat2 ENOSYS", all: true},
+	{story: "root", all: true, code: 1},
+	{story: "nobody", uid: 65534, code: 3},
+	{story: "nobody, hidepid=1", uid: 65534, mounts: "mount -t proc -o hidepid=1 proc /proc", code: 3},
+	{story: "nobody, hidepid=2", uid: 65534, mounts: "mount -t proc -o hidepid=2 proc /proc", code: 3},
+	{story: "nobody, hidepid=4", uid: 65534, mounts: "mount -t proc -o hidepid=4 proc /proc", code: 3},
+	{story: "root, hidepid=2", mounts: "mount -t proc -o hidepid=2 proc /proc", all: true, code: 1},
+	{story: "root without CAP_SYS_PTRACE, hidepid=2", mounts: "mount -t proc -o hidepid=2 proc /proc", prefix: bounded("-sys_ptrace"), code: 3},
+	{story: "root without CAP_SYS_PTRACE, hidepid=4", mounts: "mount -t proc -o hidepid=4 proc /proc", prefix: bounded("-sys_ptrace"), code: 3},
+	{story: "subset=pid", mounts: "mount -t proc -o subset=pid proc /proc", all: true, code: 1},
+	{story: "without CAP_SYS_PTRACE", prefix: bounded("-sys_ptrace"), code: 3},
+	{story: "without CAP_SYS_ADMIN", prefix: bounded("-sys_admin"), all: true, code: 1},
+	{story: "without CAP_DAC_READ_SEARCH", prefix: bounded("-dac_read_search"), all: true, code: 1},
+	{story: "without any capability", prefix: bounded("-all"), code: 3},
+	{story: "in a container with the host's PID namespace", prefix: []string{"unshare", "--mount", "--ipc", "--net", "--uts", "--cgroup", "--", "setpriv", "--bounding-set=" + defaultCaps, "--"}, code: 3},
+	{story: "in a privileged container with the host's PID namespace", prefix: []string{"unshare", "--mount", "--ipc", "--net", "--uts", "--cgroup", "--"}, code: 1},
+	{story: "in a container", prefix: []string{"unshare", "--mount", "--ipc", "--net", "--uts", "--cgroup", "--pid", "--fork", "--mount-proc", "--", "setpriv", "--bounding-set=" + defaultCaps, "--"}, code: 3},
+	{story: "in a PID namespace with the host's /proc", prefix: []string{"unshare", "--pid", "--fork", "--"}, code: 1},
+	{story: "in a user namespace", prefix: []string{"unshare", "--user", "--map-root-user", "--"}, code: 3},
+	{story: "in user and PID namespaces with a /proc of their own", prefix: []string{"unshare", "--user", "--map-root-user", "--pid", "--mount", "--fork", "--mount-proc", "--"}, code: 3},
+	{story: "a read-only /proc", mounts: "mount --bind /proc /proc && mount -o remount,bind,ro /proc", all: true, code: 1},
+	{story: "without /proc/sysvipc and /proc/sys", mounts: "mount -t tmpfs none /proc/sysvipc && mount -t tmpfs none /proc/sys", all: true, code: 1},
+	{story: "a masked process", mounts: "mount -t tmpfs none /proc/%hostIPC% && mount -t tmpfs none /proc/%hostPID%", code: 3},
+	{story: "a masked cgroup file", mounts: "mount --bind /dev/null /proc/%hostIPC%/cgroup && mount --bind /dev/null /proc/%hostPID%/cgroup", code: 3},
+	{story: "masked stat and status files", mounts: "mount --bind /dev/null /proc/%hostIPC%/stat && mount --bind /dev/null /proc/%hostPID%/status", code: 1},
+	{story: "masked namespaces", mounts: "mount -t tmpfs none /proc/%hostIPC%/ns && mount -t tmpfs none /proc/%hostPID%/ns", code: 1},
+	{story: "kthreadd's namespaces are masked", mounts: "mount -t tmpfs none /proc/2/ns", all: true, code: 1},
+	{story: "an empty directory for /proc", mounts: "mount -t tmpfs none /proc", code: 2},
+	{story: "setns refused with EPERM", part: "refuse setns EPERM", all: true, code: 1},
+	{story: "setns refused with ENOSYS", part: "refuse setns ENOSYS", all: true, code: 1},
+	{story: "fsopen refused with EPERM", part: "refuse fsopen EPERM", all: true, code: 1},
+	{story: "fsopen refused with ENOSYS", part: "refuse fsopen ENOSYS", all: true, code: 1},
+	{story: "openat2 refused with EPERM", part: "refuse openat2 EPERM", all: true, code: 1},
+	{story: "openat2 refused with ENOSYS", part: "refuse openat2 ENOSYS", all: true, code: 1},
+	{story: "unshare refused with EPERM", part: "refuse unshare EPERM", all: true, code: 1},
+	{story: "seccomp refused with EPERM", part: "refuse seccomp EPERM", all: true, code: 1},
+	{story: "seccomp refused with ENOSYS", part: "refuse seccomp ENOSYS", all: true, code: 1},
+	{story: "capset refused with EPERM", part: "refuse capset EPERM", all: true, code: 1},
+	{story: "prctl refused with EPERM", part: "refuse prctl EPERM", all: true, code: 1},
+	{story: "readlinkat refused with EACCES", part: "refuse readlinkat EACCES", code: 3},
+	{story: "fstatfs refused with ENOSYS", part: "refuse statfs ENOSYS", code: 2},
+	{story: "faccessat2 refused with ENOSYS", part: "refuse faccessat2 ENOSYS", all: true, code: 1},
 }
 
 // TestRights: with whatever rights, the containers that are exposed are reported as such or as unknown, and
@@ -95,7 +98,7 @@ func TestRights(t *testing.T) {
 					t.Fatalf("exit code %d: %s", code, stderr)
 				}
 				if code == 2 {
-					if st.all || len(out) > 0 || !strings.HasPrefix(stderr, "nsinspect: ") {
+					if st.code != 2 || len(out) > 0 || !strings.HasPrefix(stderr, "nsinspect: ") {
 						t.Errorf("exit code 2, stdout %q, stderr %q", out, stderr)
 					}
 					t.Logf("exit code 2: %s", strings.TrimSpace(stderr))
@@ -105,6 +108,9 @@ func TestRights(t *testing.T) {
 					var list report.Processes
 					if err := json.Unmarshal(out, &list); err != nil {
 						t.Errorf("%v: %s", err, out)
+					}
+					if want := audit.CodeOf(audit.DoubtsOfProcesses(&list)); code != want || code != st.code {
+						t.Errorf("exit code %d, want %d, and %d by the list", code, st.code, want)
 					}
 					return
 				}
@@ -127,7 +133,6 @@ func (s *scene) judge(t *testing.T, st setting, r *report.Report, code int) {
 		}
 		t.Errorf("baseline %+v: %s", r.Baseline, lie)
 	}
-	// Other containers of this host may be exposed: the exit code says too little.
 	reported := 0
 	for _, id := range []string{s.hostIPC, s.hostPID} {
 		if c := found(r, id); c != nil && c.Exposed {
@@ -157,8 +162,18 @@ func (s *scene) judge(t *testing.T, st setting, r *report.Report, code int) {
 	if seen < len(s.truth) && r.Coverage.Complete && r.Baseline.Trusted {
 		t.Errorf("%d of %d containers, and no gap", seen, len(s.truth))
 	}
-	if st.all && code != 1 {
-		t.Errorf("exit code %d, and everything could be read: %+v", code, r.Coverage.Gaps)
+	if want := audit.ExitCode(r, "medium"); code != want {
+		t.Errorf("exit code %d, and %d by the report", code, want)
+	}
+	// What else is on this host may be exposed, too.
+	own := *r
+	own.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f report.Finding) bool {
+		_, id, _ := strings.Cut(f.Subject, ":")
+		_, ok := s.truth[id]
+		return !ok
+	})
+	if got := audit.ExitCode(&own, "medium"); got != st.code {
+		t.Errorf("the exit code would be %d without other containers, want %d; gaps %+v", got, st.code, r.Coverage.Gaps)
 	}
 	t.Logf("exit code %d, %d of %d containers, %d gaps, baseline %s trusted %t", code, seen, len(s.truth), len(r.Coverage.Gaps), r.Baseline.From, r.Baseline.Trusted)
 }
