@@ -174,6 +174,13 @@ func TestReadArchive(t *testing.T) {
 			t.Skipf("localedef cannot make %s here: %v: %.200s", args[1], err, out)
 		}
 	}
+	archive, err := os.ReadFile(filepath.Join(dir, "locale-archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.HasPrefix(archive, binary.NativeEndian.AppendUint32(nil, 0x090102de)) {
+		t.Skip("localedef(1) is of a machine with the other byte order: this test is emulated")
+	}
 	for name, want := range map[string]string{"de_DE.UTF-8": ",", "de_DE.utf8": ",", "en_US.UTF-8": ".", "fr_FR.UTF-8": ""} {
 		if got, ok := (Files{Locales: dir}).decimalPoint(name); got != want || ok != (want != "") {
 			t.Errorf("%s: got %q, %v, want %q", name, got, ok, want)
