@@ -15,7 +15,7 @@ BUILDFLAGS := -trimpath -buildvcs=auto -ldflags=-s\ -w
 # Only root can see every process; sudo is asked for where there is need.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build scan test bench lint race cover storm fuzz cross clean
+.PHONY: build scan test bench lint race cover storm fuzz corpus cross clean
 
 build:
 	$(GO) build $(BUILDFLAGS) -o $(BIN) ./cmd/nsinspect
@@ -58,12 +58,16 @@ fuzz:
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg || exit 1; \
 	  done; done
 
+# Adds to the committed inputs what the fuzzer has found on this machine, where it goes through what no other one does.
+corpus:
+	$(GO) run ./scripts/corpus ./...
+
 # Every architecture builds and is vetted. All tests of the library and the program run for 386 too, whose int has 32 bits. Those
 # of what only computes, and of numbers that 32 bits do not hold, run for the others where qemu's user emulation is
 # installed (Debian: qemu-user-static). Nothing is installed here; what is missing is said at the end.
 PURE := $(addprefix ./nsinspect/,cgroup container audit render explain report locale internal/parallel)
 MIXED := $(addprefix ./nsinspect/,proc ipc namespace) ./nsinspect ./cmd/nsinspect
-COMPUTES := Parse|Fuzz|Dirent|Link|AppendPIDs|Wide|IDMap|Reach$$|Signal|Tally|^TestAttach$$|Limits$$|Stories|Golden
+COMPUTES := Parse|Fuzz|Dirent|Link|AppendPIDs|Wide|IDMap|^TestReach$$|^TestSignalAndPtrace$$|Tally|^TestAttach$$|Limits$$|Stories|Golden
 QEMU := arm64:aarch64 arm:arm riscv64:riscv64 ppc64le:ppc64le s390x:s390x
 EMULATED ?= $(foreach pair,$(QEMU),$(if $(shell command -v qemu-$(word 2,$(subst :, ,$(pair)))-static),$(pair)))
 cross:
