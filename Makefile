@@ -15,7 +15,7 @@ BUILDFLAGS := -trimpath -buildvcs=auto -ldflags=-s\ -w
 # Only root can see every process; sudo is asked for where there is need.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build scan test bench lint race cover storm fuzz cross clean
+.PHONY: build scan test bench lint race cover storm fuzz corpus cross clean
 
 build:
 	$(GO) build $(BUILDFLAGS) -o $(BIN) ./cmd/nsinspect
@@ -58,19 +58,26 @@ fuzz:
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg || exit 1; \
 	  done; done
 
-# Every architecture builds and is vetted. The tests of what only computes run for 386 too, whose int has 32 bits, and
-# for the others where qemu's user emulation is installed (Debian: qemu-user-static with binfmt).
-PURE := $(addprefix ./nsinspect/,cgroup container audit render explain report locale)
-EMULATED ?= $(foreach arch,arm64:aarch64 arm:arm riscv64:riscv64 ppc64le:ppc64le s390x:s390x,$(if $(shell command -v qemu-$(word 2,$(subst :, ,$(arch)))-static),$(arch)))
+# Adds to the committed inputs what the fuzzer has found on this machine, where it goes through what no other one does.
+corpus:
+	$(GO) run ./scripts/corpus ./...
+
+# Every architecture builds and is vetted. All tests of the library and the program run for 386 too, whose int has 32 bits. Those
+# of what only computes, and of numbers that 32 bits do not hold, run for the others where qemu's user emulation is
+# installed (Debian: qemu-user-static). Nothing is installed here; what is missing is said at the end.
+PURE := $(addprefix ./nsinspect/,cgroup container audit render explain report locale internal/parallel)
+MIXED := $(addprefix ./nsinspect/,proc ipc namespace) ./nsinspect ./cmd/nsinspect
+COMPUTES := Parse|Fuzz|Dirent|Link|AppendPIDs|Wide|IDMap|^TestReach$$|^TestSignalAndPtrace$$|Tally|^TestAttach$$|Limits$$|Stories|Golden
+QEMU := arm64:aarch64 arm:arm riscv64:riscv64 ppc64le:ppc64le s390x:s390x
+EMULATED ?= $(foreach pair,$(QEMU),$(if $(shell command -v qemu-$(word 2,$(subst :, ,$(pair)))-static),$(pair)))
 cross:
 	@for arch in $(TARGETS); do echo "linux/$$arch"; \
 	  GOOS=linux GOARCH=$$arch $(GO) vet ./... && GOOS=linux GOARCH=$$arch $(GO) build $(BUILDFLAGS) -o dist/nsinspect-linux-$$arch ./cmd/nsinspect || exit 1; done
-	GOARCH=386 $(GO) test $(PURE)
-	GOARCH=386 $(GO) test -run 'Parse|Fuzz|Dirent|Link' ./nsinspect/proc ./nsinspect/ipc
+	@echo "tests for 386"; GOARCH=386 $(GO) test ./nsinspect/... ./cmd/...
 	@for pair in $(EMULATED); do arch=$${pair%%:*} qemu=qemu-$${pair##*:}-static; echo "tests for $$arch, by $$qemu"; \
 	  GOARCH=$$arch $(GO) test -exec $$qemu $(PURE) || exit 1; \
-	  GOARCH=$$arch $(GO) test -exec $$qemu -run 'Parse|Fuzz|Dirent|Link' ./nsinspect/proc ./nsinspect/ipc || exit 1; done
-	@test -n "$(EMULATED)" || echo "tests for other architectures: skipped, there is no qemu-user-static"
+	  GOARCH=$$arch $(GO) test -exec $$qemu -run '$(COMPUTES)' $(MIXED) || exit 1; done
+	@for pair in $(filter-out $(EMULATED),$(QEMU)); do echo "tests for $${pair%%:*}: skipped, there is no qemu-$${pair##*:}-static (Debian: qemu-user-static)"; done
 
 clean:
 	rm -rf bin dist

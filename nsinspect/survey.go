@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -264,22 +263,6 @@ func (s *survey) natives() []int {
 		}
 	}
 	return pids
-}
-
-// uptime is the time since the host has started, in the ticks that the start of
-// a process is given in. A tree without it is no live host: nothing in it is young.
-func (s *survey) uptime() uint64 {
-	const forever = 1 << 62
-	b, err := s.fs.File("uptime", 128)
-	if err != nil || !s.fs.Procfs() {
-		return forever
-	}
-	seconds, _, _ := strings.Cut(string(b), " ")
-	up, err := strconv.ParseFloat(seconds, 64)
-	if err != nil {
-		return forever
-	}
-	return uint64(up * 100)
 }
 
 // coverage tells what was read and what was not.

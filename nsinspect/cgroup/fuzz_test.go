@@ -3,7 +3,9 @@ package cgroup
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -65,6 +67,51 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%q is not in what follows", l.Text)
 			}
 			rest = after
+		}
+	})
+}
+
+// FuzzModeOf: a host has version 2 if any line is of hierarchy 0, and version 1 if any other has a controller, whatever the order.
+func FuzzModeOf(f *testing.F) {
+	f.Add("0::/\n", "1:name=systemd:/\n")
+	f.Add("12:cpu,cpuacct:/a\n1:name=systemd:/\n0::/b\n", "")
+	f.Add("4:pids:/\n", "00::/\n")
+	f.Add("x", "1:name=:/")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		v1, v2 := false, false
+		for line := range strings.SplitSeq(a+"\n"+b, "\n") {
+			if m := regexp.MustCompile(`^([0-9]{1,9}):([^:]*):/`).FindStringSubmatch(line); m != nil {
+				zero := strings.Trim(m[1], "0") == ""
+				v2 = v2 || zero
+				v1 = v1 || !zero && !strings.HasPrefix(m[2], "name=")
+			}
+		}
+		want := map[[2]bool]string{{true, true}: ModeHybrid, {true, false}: ModeLegacy, {false, true}: ModeUnified}[[2]bool{v1, v2}]
+		if want == "" {
+			want = ModeUnavailable
+		}
+		if got, back := ModeOf([]string{a, b}), ModeOf([]string{b, a}); got != want || back != want {
+			t.Fatalf("%q and %q: %s, the other way round %s, want %s", a, b, got, back, want)
+		}
+	})
+}
+
+// FuzzUnescape: systemd's escapes, and nothing else, are undone.
+func FuzzUnescape(f *testing.F) {
+	for _, s := range []string{`a\x2db`, `\x2`, `\x`, `\`, `\x00`, `\xzz`, `\\x2d`, `\x5cx2d`, `\xFf`, "plain", `\x2d\x2d`} {
+		f.Add(s)
+	}
+	escape := regexp.MustCompile(`(?s)\\x[0-9a-fA-F]{2}`)
+	f.Fuzz(func(t *testing.T, s string) {
+		want := escape.ReplaceAllStringFunc(s, func(e string) string {
+			n, err := strconv.ParseUint(e[2:], 16, 8)
+			if err != nil || n == 0 {
+				return e
+			}
+			return string([]byte{byte(n)})
+		})
+		if got := unescape(s); got != want {
+			t.Fatalf("%q: %q, want %q", s, got, want)
 		}
 	})
 }

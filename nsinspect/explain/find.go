@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,8 +32,8 @@ func Find(in Input, what string) (Target, error) {
 	switch {
 	case n.kind == "":
 	case n.kind == "sandbox":
-		if in.Facts.Find(int(n.number)) != nil {
-			return Target{PID: int(n.number)}, nil
+		if in.Facts.Find(n.pid()) != nil {
+			return Target{PID: n.pid()}, nil
 		}
 		return Target{}, fmt.Errorf("sandbox:%d: %w", n.number, ErrNotFound)
 	default:
@@ -42,8 +43,8 @@ func Find(in Input, what string) (Target, error) {
 		return Target{}, fmt.Errorf("%s: %w; no process that could be read is in it", namespace.Link(n.kind, n.number), ErrNotFound)
 	}
 	if n.bare {
-		if in.Facts.Find(int(n.number)) != nil {
-			return Target{PID: int(n.number)}, nil
+		if in.Facts.Find(n.pid()) != nil {
+			return Target{PID: n.pid()}, nil
 		}
 		for _, kind := range kinds {
 			if in.inhabited(kind, n.number) {
@@ -100,8 +101,16 @@ type name struct {
 	bare   bool // it is nothing but a number
 }
 
+// pid is the number as that of a process, 0 for one that no process has.
+func (n name) pid() int {
+	if n.number > math.MaxInt32 {
+		return 0
+	}
+	return int(n.number)
+}
+
 func parse(what string) name {
-	if number, err := strconv.ParseUint(what, 10, 32); err == nil && number > 0 {
+	if number, err := strconv.ParseUint(what, 10, 64); err == nil && number > 0 {
 		return name{number: number, bare: true}
 	}
 	kind, digits, ok := strings.Cut(what, ":")
@@ -114,7 +123,7 @@ func parse(what string) name {
 		}
 		digits = digits[1 : len(digits)-1]
 	}
-	number, err := strconv.ParseUint(digits, 10, 32)
+	number, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || number == 0 {
 		return name{}
 	}
@@ -187,11 +196,11 @@ func Wanted(f *container.Facts, what string) []container.Visit {
 	}
 	n := parse(what)
 	if n.bare || n.kind == "sandbox" {
-		p := want(int(n.number), proc.WantCmdline|proc.WantRoot)
+		p := want(n.pid(), proc.WantCmdline|proc.WantRoot)
 		for depth := 0; depth < maxAncestors && p != nil && p.Detail != nil && len(visits) == 0; depth++ {
 			p = want(p.Detail.PPID, proc.WantCmdline)
 		}
-		if f.Find(int(n.number)) != nil {
+		if f.Find(n.pid()) != nil {
 			return visits
 		}
 	}

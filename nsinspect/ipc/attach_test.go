@@ -104,37 +104,37 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-const attacherEnv = "NSINSPECT_TEST_ATTACHER"
-
-// TestAttacherChild is the process that TestAttachersOfRealSegments looks at.
-func TestAttacherChild(t *testing.T) {
-	if os.Getenv(attacherEnv) == "" {
-		t.Skip("only runs as a child of TestAttachersOfRealSegments")
-	}
+// attachSegments is the process that TestAttachersOfRealSegments looks at: it has two segments attached, twice each, and waits.
+func attachSegments() error {
 	for _, key := range []int{0x4711, unix.IPC_PRIVATE} {
 		id, err := unix.SysvShmGet(key, 3*4096, unix.IPC_CREAT|0o600)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for range 2 {
 			if _, err := unix.SysvShmAttach(id, 0, 0); err != nil {
-				t.Fatal(err)
+				return err
 			}
 		}
 		if key != unix.IPC_PRIVATE {
 			if _, err := unix.SysvShmCtl(id, unix.IPC_RMID, nil); err != nil {
-				t.Fatal(err)
+				return err
 			}
 		}
 	}
 	fmt.Println("attached")
 	bufio.NewReader(os.Stdin).ReadByte() // until the parent goes
+	return nil
 }
 
 func TestAttachersOfRealSegments(t *testing.T) {
 	s := newSpace(t)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestAttacherChild$")
-	cmd.Env = append(os.Environ(), attacherEnv+"=1")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), partVariable+"=attach")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWIPC}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"runtime"
 	"unsafe"
 
 	"github.com/nsinspect/nsinspect/nsinspect/report"
@@ -72,12 +73,12 @@ func QueueBytes(id int64) (uint64, error) {
 	if bits.UintSize == 32 {
 		at = 68
 	}
-	_, _, errno := unix.Syscall(unix.SYS_MSGCTL, uintptr(id), ipcStat, uintptr(unsafe.Pointer(&b[0])))
+	_, _, errno := unix.Syscall(unix.SYS_MSGCTL, uintptr(id), ipcStat|wide(), uintptr(unsafe.Pointer(&b[0])))
 	if errors.Is(errno, unix.EACCES) {
 		// This command takes the index of the slot; the slot may have been given
 		// to another queue, so that the answer must be the id.
 		const slots = 1 << 15 // IPCMNI; 1 << 24 with ipcmni_extend, where ids are not told apart here
-		n, _, anyErrno := unix.Syscall(unix.SYS_MSGCTL, uintptr(id%slots), msgStatAny, uintptr(unsafe.Pointer(&b[0])))
+		n, _, anyErrno := unix.Syscall(unix.SYS_MSGCTL, uintptr(id%slots), msgStatAny|wide(), uintptr(unsafe.Pointer(&b[0])))
 		if anyErrno == 0 && int64(n) == id {
 			errno = 0
 		}
@@ -89,4 +90,14 @@ func QueueBytes(id int64) (uint64, error) {
 		return uint64(binary.NativeEndian.Uint32(b[at:])), nil
 	}
 	return binary.NativeEndian.Uint64(b[at:]), nil
+}
+
+// wide is what msgctl(2) wants to be told before it answers with struct msqid64_ds: on arm the system call is the old one, which
+// has 16 bits for the bytes of a queue without it (ipc/util.h, ipc_parse_version).
+func wide() uintptr {
+	const ipc64 = 0x100
+	if runtime.GOARCH == "arm" {
+		return ipc64
+	}
+	return 0
 }

@@ -100,6 +100,8 @@ func TestReadDevShm(t *testing.T) {
 			},
 			file("PostgreSQL.1", 5000, 0o640),
 			file("sem.lock", 32, 0o666),
+			file("big", 0, 0o600),
+			func() error { return os.Truncate(shm+"/big", 5<<30) },
 			file(strings.ReplaceAll(hostile, "/", "_"), 0, 0),
 			func() error { return os.Chown(shm+"/PostgreSQL.1", 101, 104) },
 			func() error { return os.Symlink("/proc/self/root", shm+"/out") },
@@ -124,8 +126,11 @@ func TestReadDevShm(t *testing.T) {
 			if f.Name == "PostgreSQL.1" && (f.Size != 5000 || f.Used != 8192 || f.UID != 101 || f.GID != 104 || f.MTime == 0) {
 				t.Errorf("%+v", f)
 			}
+			if f.Name == "big" && (f.Size != 5<<30 || f.Used != 0) {
+				t.Errorf("%+v", f)
+			}
 		}
-		want := []string{"0640 PostgreSQL.1", "0711 dir/", "0600 dir/inner", "0600 fifo", "0755 mounted/", "0777 out", "0666 sem.lock", `0000 x\x1b[2J\n.._y`}
+		want := []string{"0640 PostgreSQL.1", "0600 big", "0711 dir/", "0600 dir/inner", "0600 fifo", "0755 mounted/", "0777 out", "0666 sem.lock", `0000 x\x1b[2J\n.._y`}
 		for i := range want { // tmpfs gives mounted directories 1777
 			want[i] = strings.Replace(want[i], "0755 mounted/", "1777 mounted/", 1)
 		}

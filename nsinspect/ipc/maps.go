@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -47,10 +48,7 @@ func ParseMaps(b []byte, devices []Device) ([]Attachment, error) {
 			continue
 		}
 		at, known := slices.BinarySearchFunc(found, a, func(x, y Attachment) int {
-			if x.ID != y.ID {
-				return int(x.ID - y.ID)
-			}
-			return int(int64(x.Key) - int64(y.Key))
+			return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Key, y.Key))
 		})
 		if known {
 			found[at].Maps++
@@ -138,15 +136,23 @@ func sharedDevice(file func(string, int) ([]byte, error), size, flags int) (Devi
 	if err != nil {
 		return Device{}, fmt.Errorf("self/maps: %w", err)
 	}
-	start := fmt.Appendf(nil, "%08x-", uintptr(unsafe.Pointer(unsafe.SliceData(mem))))
+	if device, ok := deviceAt(maps, uint64(uintptr(unsafe.Pointer(unsafe.SliceData(mem))))); ok {
+		return device, nil
+	}
+	return Device{}, errors.New("self/maps: this process's own memory is not there")
+}
+
+// deviceAt returns the device of the mapping that begins at an address, from the content of a maps file.
+func deviceAt(maps []byte, address uint64) (Device, bool) {
+	start := fmt.Appendf(nil, "%08x-", address)
 	for line := range bytes.Lines(maps) {
 		if bytes.HasPrefix(line, start) {
 			if f := bytes.Fields(line); len(f) > 4 {
 				if device, ok := parseDevice(f[3]); ok {
-					return device, nil
+					return device, true
 				}
 			}
 		}
 	}
-	return Device{}, errors.New("self/maps: this process's own memory is not there")
+	return Device{}, false
 }

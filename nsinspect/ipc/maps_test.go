@@ -27,6 +27,8 @@ func TestParseMaps(t *testing.T) {
 		{"id 0 and a private key", head + "00:01 0                          /SYSV00000000 (deleted)\n", []Attachment{{0, 0, 1}}},
 		{"attached twice, and split by mprotect", strings.Repeat(head+"00:01 5 /SYSVffffffff (deleted)\n", 3), []Attachment{{5, 0xffffffff, 3}}},
 		{"by id, whatever the addresses", head + "00:01 9 /SYSV00000001 (deleted)\n" + head + "00:01 2 /SYSV00000001 (deleted)\n", []Attachment{{2, 1, 1}, {9, 1, 1}}},
+		{"one id in two namespaces, with keys that are more than 31 bits apart", head + "00:01 5 /SYSVf0000000 (deleted)\n" + head + "00:01 5 /SYSV00000001 (deleted)\n" + head + "00:01 5 /SYSV80000001 (deleted)\n" +
+			head + "00:01 5 /SYSVf0000000 (deleted)\n", []Attachment{{5, 1, 1}, {5, 0x80000001, 1}, {5, 0xf0000000, 2}}},
 		{"huge pages", head + "00:1c 3 /SYSV00000007 (deleted)\n", []Attachment{{3, 7, 1}}},
 		{"a file of that name, made to look like one", head + "08:01 32769 /SYSV00001234 (deleted)\n", nil},
 		{"a file of that name on a tmpfs of its owner", head + "00:2b 32769 /SYSV00001234 (deleted)\n", nil},
@@ -54,14 +56,22 @@ func TestParseMaps(t *testing.T) {
 }
 
 func FuzzParseMaps(f *testing.F) {
-	f.Add([]byte("7fc73bc56000-7fc73bc58000 rw-s 00000000 00:01 32769                      /SYSV00001234 (deleted)\n"))
+	const head = "7fc73bc56000-7fc73bc58000 rw-s 00000000 "
+	for _, s := range []string{
+		head + "00:01 32769                      /SYSV00001234 (deleted)\n",
+		head + "00:1c 5 /SYSVffffffff (deleted)\n" + head + "00:01 5 /SYSV00000001 (deleted)\n" + head + "00:01 5 /SYSV7fffffff (deleted)\n" + head + "00:01 5 /SYSV00000001 (deleted)\n",
+		"7ffd1c5e3000-7ffd1c604000 rw-p 00000000 00:00 0                          [stack]\nffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n",
+		head + "00:01 2147483648 /SYSV00001234 (deleted)\n", head + "100000000:01 1 /SYSV00001234 (deleted)\n", head + "00:01 18446744073709551616 x\n", "\n", head + "00:01 1 /SYSV0000+123 (deleted)",
+	} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := ParseMaps(b, shmemMount)
 		var again strings.Builder
 		maps := uint64(0)
 		for i, a := range got {
 			maps += a.Maps
-			if i > 0 && got[i-1].ID > a.ID {
+			if i > 0 && (got[i-1].ID > a.ID || got[i-1].ID == a.ID && got[i-1].Key >= a.Key) {
 				t.Fatalf("not in order: %v", got)
 			}
 			for range a.Maps {
@@ -76,6 +86,34 @@ func FuzzParseMaps(f *testing.F) {
 		}
 		if got2, err := ParseMaps([]byte(again.String()), shmemMount); err != nil || !reflect.DeepEqual(got, got2) {
 			t.Fatalf("%v became %v, %v", got, got2, err)
+		}
+	})
+}
+
+// FuzzDeviceAt: the device is the fourth word of a line that begins with the address.
+func FuzzDeviceAt(f *testing.F) {
+	if own, err := os.ReadFile("/proc/self/maps"); err == nil {
+		own = own[:min(len(own), 2048)]
+		f.Add(own, uint64(0x400000))
+	}
+	f.Add([]byte("7fc73bc56000-7fc73bc58000 rw-s 00000000 00:01 1027                      /dev/zero (deleted)\n"), uint64(0x7fc73bc56000))
+	f.Add([]byte("00001000-00002000 ---s 00000000 00:1c 7 /anon_hugepage (deleted)\n"), uint64(0x1000))
+	f.Add([]byte("1000-\n1000- a b ffffffff:100000000 x\n"), uint64(0x1000))
+	f.Add([]byte("ffffffffffffffff-0 a b 0:0 5"), uint64(1<<64-1))
+	f.Fuzz(func(t *testing.T, maps []byte, address uint64) {
+		got, ok := deviceAt(maps, address)
+		if !ok {
+			if got != (Device{}) {
+				t.Fatalf("not there, and yet %v", got)
+			}
+			return
+		}
+		if start := fmt.Sprintf("%08x-", address); !strings.HasPrefix(string(maps), start) && !strings.Contains(string(maps), "\n"+start) {
+			t.Fatalf("%v, and no line begins with %s", got, start)
+		}
+		line := fmt.Sprintf("%08x-%08x ---s 00000000 %02x:%02x 1 /dev/zero (deleted)\n", address, address+1, got.Major, got.Minor)
+		if again, ok := deviceAt([]byte(line), address); !ok || again != got {
+			t.Fatalf("%v became %v", got, again)
 		}
 	})
 }

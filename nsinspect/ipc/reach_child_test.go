@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 	"unsafe"
 
@@ -26,8 +25,6 @@ import (
 // credentials lives on a thread of its own, which ends afterwards: credentials are a
 // thread's, as long as the raw system calls are used, and a new thread starts
 // with those of the process, since the runtime clones from a locked thread never.
-
-const childEnv = "NSINSPECT_REACH_CHILD"
 
 // Descriptors of a child.
 const (
@@ -124,18 +121,6 @@ const (
 	bitMem
 )
 
-// TestReachChild is not a test but the child of those that ask the kernel.
-func TestReachChild(t *testing.T) {
-	if os.Getenv(childEnv) == "" {
-		t.Skip("only runs as the child of the tests that ask the kernel")
-	}
-	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "child:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
 // childMaps is a user namespace to make.
 type childMaps struct {
 	UID, GID  []syscall.SysProcIDMap
@@ -150,10 +135,10 @@ type childMaps struct {
 // childCommand returns a child that is to be started, in a user namespace of its
 // own if there are maps.
 func childCommand(path string, in, out *os.File, m *childMaps) *exec.Cmd {
-	cmd := exec.Command(path, "-test.run=^TestReachChild$")
+	cmd := exec.Command(path)
 	cmd.ExtraFiles = []*os.File{in, out}
 	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), childEnv+"=1")
+	cmd.Env = append(os.Environ(), partVariable+"=reach")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if m == nil || m.Same {
 		return cmd

@@ -174,9 +174,77 @@ func TestReadArchive(t *testing.T) {
 			t.Skipf("localedef cannot make %s here: %v: %.200s", args[1], err, out)
 		}
 	}
+	archive, err := os.ReadFile(filepath.Join(dir, "locale-archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.HasPrefix(archive, binary.NativeEndian.AppendUint32(nil, 0x090102de)) {
+		t.Skip("localedef(1) is of a machine with the other byte order: this test is emulated")
+	}
 	for name, want := range map[string]string{"de_DE.UTF-8": ",", "de_DE.utf8": ",", "en_US.UTF-8": ".", "fr_FR.UTF-8": ""} {
 		if got, ok := (Files{Locales: dir}).decimalPoint(name); got != want || ok != (want != "") {
 			t.Errorf("%s: got %q, %v, want %q", name, got, ok, want)
 		}
 	}
+}
+
+// FuzzSpellings: a name of the environment leads to directories of that name, and nowhere else.
+func FuzzSpellings(f *testing.F) {
+	for _, s := range []string{"de_DE.UTF-8@euro", "C", "../../etc/passwd", "a\x00b", ".", "@", "_", ".@_", "en_US.ISO-8859-1", "sr@latin", "x.88591"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		seen := map[string]bool{}
+		for _, s := range spellings(name) {
+			if strings.ContainsAny(s, "/\x00") || strings.HasPrefix(s, "..") || seen[s] {
+				t.Fatalf("%q: %q", name, s)
+			}
+			seen[s] = true
+		}
+		if _, codeset, _ := parts(name); normalized(normalized(codeset)) != normalized(codeset) {
+			t.Fatalf("%q is normalized to %q, and that to %q", codeset, normalized(codeset), normalized(normalized(codeset)))
+		}
+	})
+}
+
+// FuzzReadArchiveEntry: a well-formed archive with one locale gives its category back, wherever it is and whatever follows.
+func FuzzReadArchiveEntry(f *testing.F) {
+	f.Add("de_DE.utf8", []byte(","), uint32(0))
+	f.Add("", []byte{}, uint32(7))
+	f.Add("a\x00b", bytes.Repeat([]byte{0xff}, 100), uint32(300))
+	f.Fuzz(func(t *testing.T, name string, data []byte, gap uint32) {
+		if strings.Contains(name, "\x00") || len(name) > 200 {
+			return
+		}
+		gap %= 1 << 12
+		const head, entry, places = 56, 12, 4 + 8*2
+		at := uint32(head + entry + gap)
+		b := make([]byte, head, 1<<13)
+		put := binary.NativeEndian.PutUint32
+		put(b, 0xde020109)
+		put(b[8:], head)
+		put(b[16:], 1)
+		b = binary.NativeEndian.AppendUint32(b, 1) // the hash, which is not looked at
+		b = binary.NativeEndian.AppendUint32(b, at)
+		b = binary.NativeEndian.AppendUint32(b, at+uint32(len(name))+1)
+		b = append(b, make([]byte, gap)...)
+		b = append(append(b, name...), 0)
+		b = append(b, make([]byte, places)...)
+		put(b[len(b)-8:], uint32(len(b)))
+		put(b[len(b)-4:], uint32(len(data)))
+		b = append(append(b, data...), 0)
+		got, err := ReadArchive(bytes.NewReader(b), name, lcNumeric)
+		if len(data) > 1<<16 {
+			if err == nil {
+				t.Fatal("a category that is too long")
+			}
+			return
+		}
+		if err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("%q: %q, %v, want %q", name, got, err, data)
+		}
+		if _, err := ReadArchive(bytes.NewReader(b), name+"x", lcNumeric); err == nil {
+			t.Fatal("another locale is in it, too")
+		}
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +131,33 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: got %d names and no error", path, len(got))
 		}
 	}
+}
+
+// FuzzZone: every TZ makes a zone, in which every time can be told; a number of hours is that offset.
+func FuzzZone(f *testing.F) {
+	for _, s := range []string{"", "UTC", "CET-1CEST,M3.5.0,M10.5.0/3", "<+0545>-5:45", "XYZ5", "EST5EDT,0/0,J365/25", "../../etc/passwd", ":Europe/Berlin", "Local", "A,", "<>0", "X99999999999", "\x00", "\nUTC-3"} {
+		f.Add(s, int64(1720000000))
+	}
+	f.Fuzz(func(t *testing.T, tz string, at int64) {
+		if strings.HasPrefix(strings.TrimPrefix(tz, ":"), "/") {
+			return // a file of this machine
+		}
+		zone := Zone(tz, true)
+		if zone == nil || zone == time.Local {
+			t.Fatalf("%q: %v", tz, zone)
+		}
+		at %= 1 << 36
+		if got := time.Unix(at, 0).In(zone); got.Unix() != at || got.Format(time.RFC1123Z) == "" {
+			t.Fatalf("%q: %d is %v", tz, at, got)
+		}
+		if m := regexp.MustCompile(`^[A-Z]{3}(-?)([0-9]|1[0-9]|2[0-3])$`).FindStringSubmatch(tz); m != nil {
+			hours, _ := strconv.Atoi(m[2])
+			if m[1] == "" {
+				hours = -hours
+			}
+			if _, offset := time.Unix(at, 0).In(zone).Zone(); offset != hours*3600 {
+				t.Fatalf("%q is %d seconds off", tz, offset)
+			}
+		}
+	})
 }

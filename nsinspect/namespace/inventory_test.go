@@ -3,6 +3,7 @@ package namespace
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -747,6 +748,29 @@ func FuzzParseInodes(f *testing.F) {
 		again, also, err := ParseInodes(fmt.Sprintf("pid:[%d],ipc:[%d]", pid, ipc))
 		if ipc == 0 || pid == 0 || err != nil || again != ipc || also != pid {
 			t.Errorf("%q: %d, %d; written out: %d, %d, %v", text, ipc, pid, again, also, err)
+		}
+	})
+}
+
+// FuzzMountText: whatever the kernel says where a text is, it is one of the buffer, up to its end.
+func FuzzMountText(f *testing.F) {
+	f.Add([]byte("ipc:[4026531839]\x00/run/ipcns/a\x00"), uint32(0), uint32(17))
+	f.Add([]byte("no end"), uint32(3), uint32(5))
+	f.Add([]byte{}, uint32(1<<32-1), uint32(0))
+	f.Add([]byte("\x00\x00"), uint32(1), uint32(2))
+	f.Fuzz(func(t *testing.T, texts []byte, root, point uint32) {
+		buf := make([]byte, statmountText, statmountText+len(texts))
+		binary.NativeEndian.PutUint32(buf[statmountRoot:], root)
+		binary.NativeEndian.PutUint32(buf[statmountPoint:], point)
+		buf = append(buf, texts...)
+		for offset, at := range map[int]uint32{statmountRoot: root, statmountPoint: point} {
+			want := ""
+			if uint64(at) < uint64(len(texts)) {
+				want, _, _ = strings.Cut(string(texts[at:]), "\x00")
+			}
+			if got := mountText(buf, offset); got != want {
+				t.Fatalf("%q at %d: %q", texts, at, got)
+			}
 		}
 	})
 }

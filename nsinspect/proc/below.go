@@ -35,7 +35,7 @@ const (
 //   - No file system is asked that may never answer: see [Process.Local]. The context bounds the time all the same.
 //
 // The owner of the file is returned. All errors are *Error. In a tree that is not a procfs the links root and cwd
-// lead to places of the tree, and the owner of the tree stands for everybody.
+// lead to places of the tree, ".." does not lead out of the root directory, and the owner of the tree stands for everybody.
 //
 // What is not protected: group-writable directories are taken, and whoever is root
 // in the process's user namespace, or is the process's user, can write what he likes.
@@ -119,8 +119,18 @@ func (p *Process) below(from Origin, path string, open func(dir int, name string
 	if err := p.trustDirectory(dir, owner); err != nil {
 		return 0, err
 	}
-	for {
+	for depth := 0; ; {
 		component, rest, more := strings.Cut(path, "/")
+		// The kernel keeps the root of a live process. In a tree there is nothing but this that knows where it is.
+		switch {
+		case p.fs.live:
+		case component != "..":
+			depth++
+		case depth == 0:
+			return 0, &flaw{kind: BadData, text: "it leads out of the root directory", cause: unix.EXDEV}
+		default:
+			depth--
+		}
 		if component == "" || component == "." || strings.IndexByte(component, 0) >= 0 {
 			return 0, &flaw{kind: BadData, text: fmt.Sprintf("%q is not a component of a path", component)}
 		}

@@ -195,3 +195,74 @@ func TestReadBelowGone(t *testing.T) {
 }
 
 func wait(p *os.Process) error { _, err := p.Wait(); return err }
+
+// treeBesideASecret is a tree whose process 7 has the root directory roots/host and the working directory /run in it, in a
+// directory that holds what is no business of anybody in the tree.
+func treeBesideASecret(t testing.TB) (fs *proc.FS, root string) {
+	t.Helper()
+	top := t.TempDir()
+	tree := filepath.Join(top, "tree")
+	root = filepath.Join(tree, "roots", "host")
+	for _, dir := range []string{filepath.Join(tree, "7"), filepath.Join(root, "run", "a"), filepath.Join(top, "run")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, content := range map[string]string{
+		filepath.Join(top, "file"): "secret", filepath.Join(top, "run", "file"): "secret", filepath.Join(tree, "file"): "secret", filepath.Join(tree, "7", "file"): "secret",
+		filepath.Join(root, "file"): "of the root", filepath.Join(root, "run", "file"): "of run", filepath.Join(root, "run", "a", "file"): "of a",
+	} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"root": "../roots/host", "cwd": "/run"} {
+		if err := os.Symlink(to, filepath.Join(tree, "7", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fs, err := proc.Open(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fs.Close() })
+	return fs, root
+}
+
+// FuzzReadBelow: no path leads out of the root directory, and what is read is what is at the path when it is written without detours.
+func FuzzReadBelow(f *testing.F) {
+	for _, path := range []string{"file", "../file", "../../file", "../../../file", "run/a/../file", "a/../../run/file", "../run/../../../run/file", "/file", "//file", "..", ".", "", "a", "run/../../../file", "file\x00", "../../7/file"} {
+		f.Add(path, true)
+		f.Add(path, false)
+	}
+	fs, root := treeBesideASecret(f)
+	p, err := fs.Process(7)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { p.Close() })
+	f.Fuzz(func(t *testing.T, path string, fromRoot bool) {
+		from, at := proc.FromCwd, "/run/"
+		if fromRoot {
+			from, at = proc.FromRoot, "/"
+		}
+		names, listErr := p.ListBelow(context.Background(), from, path, 10)
+		for _, name := range names {
+			if name != "run" && name != "a" || listErr != nil {
+				t.Fatalf("%q from %s lists %q, %v", path, from, names, listErr)
+			}
+		}
+		b, _, err := p.ReadBelow(context.Background(), from, path, 100)
+		if err != nil {
+			var e *proc.Error
+			if !errors.As(err, &e) || len(b) > 0 {
+				t.Fatalf("%q from %s: %q, %v", path, from, b, err)
+			}
+			return
+		}
+		want, err := os.ReadFile(filepath.Join(root, filepath.Clean(at+path)))
+		if err != nil || string(b) != string(want) {
+			t.Fatalf("%q from %s: %q, want %q, %v", path, from, b, want, err)
+		}
+	})
+}

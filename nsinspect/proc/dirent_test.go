@@ -59,8 +59,14 @@ func FuzzAppendPIDs(f *testing.F) {
 	f.Add(direntOf(4, "1"))
 	f.Add(slices.Concat(direntOf(4, "self"), direntOf(0, "4194304")))
 	f.Add(direntOf(4, "1")[:12])
+	f.Add(slices.Concat(direntOf(4, "."), direntOf(4, ".."), direntOf(4, "2147483648"), direntOf(8, "12"), direntOf(10, "007")))
 	f.Fuzz(func(t *testing.T, buf []byte) {
-		pids, _ := appendPIDs(nil, buf)
+		pids, ok := appendPIDs(nil, buf)
+		// What follows a good buffer is read as if it stood alone, behind what was there.
+		more, good := appendPIDs([]int32{5}, slices.Concat(buf, direntOf(4, "77")))
+		if ok && (!good || !slices.Equal(more, slices.Concat([]int32{5}, pids, []int32{77}))) {
+			t.Errorf("%v, and with 5 before and 77 behind it %v", pids, more)
+		}
 		if len(pids) > len(buf)/direntName {
 			t.Errorf("%d numbers from %d bytes", len(pids), len(buf))
 		}

@@ -1,7 +1,10 @@
 package proc
 
 import (
+	"fmt"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -47,14 +50,39 @@ func TestParseMountInfo(t *testing.T) {
 	}
 }
 
+// FuzzParseMountInfo: what is taken is read again from what is printed of it in the way of the kernel's mangle().
 func FuzzParseMountInfo(f *testing.F) {
-	f.Add([]byte("25 24 0:23 / /dev/shm rw,relatime shared:5 - tmpfs tmpfs rw\n"))
-	f.Add([]byte(`36 35 98:0 /a\040b /mnt/c\012d\134 ro - ext4 /dev/sd\040a ro`))
-	f.Add([]byte("- - - - - - - - - -"))
+	if own, err := os.ReadFile("/proc/self/mountinfo"); err == nil && len(own) < 8<<10 {
+		f.Add(own)
+	}
+	for _, s := range []string{
+		"25 24 0:23 / /dev/shm rw,relatime shared:5 - tmpfs tmpfs rw\n", `36 35 98:0 /a\040b /mnt/c\012d\134 ro - ext4 /dev/sd\040a ro`,
+		"- - - - - - - - - -", "1 1 0:0    -   \n", `1 0 8:1 /a\9bc\08 / rw - ext4 x\777 rw`, "1 0 4294967295:4294967296 / / rw - a b c\n", "1 0 8:1 / / rw - - - -\n",
+	} {
+		f.Add([]byte(s))
+	}
+	mangle := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`, "#", `\043`)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		mounts, ok := parseMountInfo(text)
-		if ok && len(mounts)*len("1 1 0:0    -   ") > len(text)+len("\n") {
+		if !ok {
+			if mounts != nil {
+				t.Error("not the kernel's, and yet mounts")
+			}
+			return
+		}
+		if len(mounts)*len("1 1 0:0    -   ") > len(text)+len("\n") {
 			t.Errorf("%d mounts from %d bytes", len(mounts), len(text))
+		}
+		var again strings.Builder
+		for _, m := range mounts {
+			fmt.Fprintf(&again, "%d %d %d:%d %s %s %s ", m.ID, m.Parent, m.Major, m.Minor, mangle.Replace(m.Root), mangle.Replace(m.Point), m.Options)
+			for _, o := range m.Optional {
+				again.WriteString(o + " ")
+			}
+			fmt.Fprintf(&again, "- %s %s %s\n", mangle.Replace(m.Type), mangle.Replace(m.Source), m.Super)
+		}
+		if got, ok := parseMountInfo([]byte(again.String())); !ok || !reflect.DeepEqual(got, mounts) {
+			t.Errorf("%+v became %+v", mounts, got)
 		}
 	})
 }

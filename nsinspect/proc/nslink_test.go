@@ -1,7 +1,11 @@
 package proc
 
 import (
+	"bytes"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -44,11 +48,39 @@ func FuzzParseNamespace(f *testing.F) {
 	f.Add([]byte(":[1]"), "")
 	f.Fuzz(func(t *testing.T, target []byte, kind string) {
 		ino, ok := parseNamespace(target, kind)
+		if digits, found := strings.CutPrefix(string(target), kind+":["); found {
+			// As the standard library reads it.
+			n, err := strconv.ParseUint(strings.TrimSuffix(digits, "]"), 10, 64)
+			if plain := err == nil && n != 0 && fmt.Sprintf("%s:[%d]", kind, n) == string(target); plain != ok || plain && n != ino {
+				t.Errorf("%q: %d, %t", target, ino, ok)
+			}
+		}
 		if !ok {
 			return
 		}
 		if again := fmt.Sprintf("%s:[%d]", kind, ino); again != string(target) {
 			t.Errorf("%q was read as %q", target, again)
+		}
+	})
+}
+
+// FuzzNamespaceLink: the sieve for the links of descriptors lets through what the kernel shows for a namespace, and nothing else.
+func FuzzNamespaceLink(f *testing.F) {
+	for _, s := range []string{
+		"ipc:[4026531839]", "pipe:[12345]", "socket:[1]", "anon_inode:[eventfd]", "anon_inode:[1]", "/memfd:x (deleted)", "/tmp/ipc:[1]", "mnt:[0]", "net:[01]", "user:[18446744073709551616]",
+		":[1]", "ipc:[1] (deleted)", "IPC:[1]", "ipc:[1]]", "a:[b:[1]",
+	} {
+		f.Add([]byte(s))
+	}
+	shape := regexp.MustCompile(`^([a-z]+):\[([1-9][0-9]*)\]$`)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		want := false
+		if m := shape.FindSubmatch(text); m != nil && string(m[1]) != "pipe" && string(m[1]) != "socket" && !bytes.ContainsRune(text, '\n') {
+			_, err := strconv.ParseUint(string(m[2]), 10, 64)
+			want = err == nil
+		}
+		if got := namespaceLink(text); got != want {
+			t.Errorf("%q: %t", text, got)
 		}
 	})
 }

@@ -103,16 +103,13 @@ func four(value []byte, ids ...*uint32) bool {
 
 // parseID reads a uid or gid: 32 bits.
 func parseID(b []byte) (uint32, bool) {
-	v, ok := parseDecimal(b)
-	return uint32(v), ok && v <= math.MaxUint32 || string(b) == "0"
+	v, ok := parseNumber(b)
+	return uint32(v), ok && v <= math.MaxUint32
 }
 
 // parseInt reads a number that is not negative and fits in 31 bits.
 func parseInt(b []byte) (int, bool) {
-	v, ok := parseDecimal(b)
-	if string(b) == "0" {
-		return 0, true
-	}
+	v, ok := parseNumber(b)
 	if !ok || v > math.MaxInt32 {
 		return 0, false
 	}

@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -54,17 +56,52 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+// FuzzParseStatus: what is taken is read again from what is printed of it.
 func FuzzParseStatus(f *testing.F) {
-	f.Add([]byte(statusOfASession))
-	f.Add([]byte("Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nCapEff:\t0\n"))
-	f.Add([]byte("Uid:"))
+	if own, err := os.ReadFile("/proc/self/status"); err == nil {
+		f.Add(own)
+	}
+	for _, s := range []string{
+		statusOfASession, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nCapEff:\t0\n", "Uid:", "Name:\tUid:\t0\nGroups: 1 1 1\n",
+		"Uid: 4294967295 0 0 0\nGid: 0 0 0 0\nGroups: 4294967296\nCapEff: ffffffffffffffff\n",
+		"Uid: 1 1 1 1\nGid: 1 1 1 1\nGroups:\nCapEff: 0\nNSpid: 1 2147483648\n",
+	} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, ok := parseStatus(text)
 		if ok != (s != nil) && ok {
-			t.Error("no status and no complaint")
+			t.Fatal("no status and no complaint")
 		}
-		if ok && len(s.Groups)+len(s.NSpid) > len(text) {
+		if !ok {
+			return
+		}
+		if len(s.Groups)+len(s.NSpid) > len(text) {
 			t.Error("more numbers than bytes")
 		}
+		if s.Threads < 0 || s.TracerPID < 0 || s.Seccomp < 0 || s.SeccompFilters < 0 {
+			t.Errorf("a negative number in %+v", s)
+		}
+		if again, ok := parseStatus(printStatus(s)); !ok || !reflect.DeepEqual(again, s) {
+			t.Errorf("%+v became %+v", s, again)
+		}
 	})
+}
+
+// printStatus writes a status as fs/proc/array.c does.
+func printStatus(s *Status) []byte {
+	b := fmt.Appendf(nil, "Name:\tx\nTracerPid:\t%d\nUid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\nGroups:\t", s.TracerPID, s.UID, s.EUID, s.SUID, s.FSUID, s.GID, s.EGID, s.SGID, s.FSGID)
+	for _, g := range s.Groups {
+		b = fmt.Appendf(b, "%d ", g)
+	}
+	b = append(b, "\nNSpid:"...)
+	for _, n := range s.NSpid {
+		b = fmt.Appendf(b, "\t%d", n)
+	}
+	nnp := 0
+	if s.NoNewPrivs {
+		nnp = 1
+	}
+	return fmt.Appendf(b, "\nThreads:\t%d\nCapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\nNoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n",
+		s.Threads, s.CapInh, s.CapPrm, s.CapEff, s.CapBnd, s.CapAmb, nnp, s.Seccomp, s.SeccompFilters)
 }

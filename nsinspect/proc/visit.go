@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -160,14 +159,18 @@ func (p *Process) detail() (*Detail, error) {
 	d := &Detail{Record: rec, Cgroup: text}
 	d.Record.Cgroup = -1
 	d.Errors = r.errs
-	st, err := p.stat()
+	n, err := r.file(p.fd, pathStat, statLimit)
 	if err != nil {
 		d.Errors = append(d.Errors, newError(p.PID, "stat", err))
 		return d, nil
 	}
-	d.Comm, d.PPID, d.StartTime, d.Threads = st.Comm, st.PPID, st.Starttime, st.NumThreads
-	d.State = st.State[0]
-	d.KernelThread = st.Flags&flagKernelThread != 0
+	st, ok := parseStat(r.buf[:n])
+	if !ok {
+		d.Errors = append(d.Errors, newError(p.PID, "stat", errFormat))
+		return d, nil
+	}
+	d.Comm, d.PPID, d.StartTime, d.Threads, d.State = st.comm, st.ppid, st.start, st.threads, st.state
+	d.KernelThread = st.flags&flagKernelThread != 0
 	return d, nil
 }
 
@@ -179,26 +182,7 @@ func (p *Process) dead() bool {
 	return dead || err != nil && p.Alive() != nil
 }
 
-// stat calls the library, which opens the file by its path: only inside the bracket of a visit.
-func (p *Process) stat() (st procfs.ProcStat, err error) {
-	if err := p.harmless("stat", statLimit); err != nil {
-		return st, err
-	}
-	defer contain(&err)
-	proc, err := p.fs.byPath.Proc(p.PID)
-	if err != nil {
-		return st, err
-	}
-	if st, err = proc.Stat(); err != nil {
-		return st, parseError(err)
-	}
-	if len(st.State) != 1 || st.PPID < 0 {
-		return st, errFormat
-	}
-	return st, nil
-}
-
-// cmdline calls the library, like stat.
+// cmdline calls the library, which opens the file by its path: only inside the bracket of a visit.
 func (p *Process) cmdline() ([]string, error) {
 	if err := p.harmless("cmdline", cmdlineLimit-1); err != nil {
 		return nil, err
