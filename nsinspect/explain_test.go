@@ -44,7 +44,7 @@ func TestExplain(t *testing.T) {
 			"/proc/100/ns/ipc = ipc:[4026531839] (the baseline's)", "so HOST",
 			"/proc/100/ns/pid = pid:[8] (the baseline's is pid:[4026531836])",
 			"/proc/100/cgroup = 0::/docker/" + idA + " (names a container of docker)",
-			"medium host-ipc: docker:aaaaaaaaaaaa shares", "why host-ipc matters", "to mend it", "CIS Docker Benchmark 1.6.0 5.17",
+			"medium host-ipc: docker:aaaaaaaaaaaa shares", "why host-ipc matters", "to mend it", "CIS Docker 1.6.0 5.17",
 		}},
 		{"a process that could not be read", "100 ipc=7 pid=8 mnt=9 cgroup=0::/docker/" + idA + "\n101 ppid=100 ipc=- pid=8 mnt=9 cgroup=0::/docker/" + idA, "docker:" + idA, []string{
 			"its IPC namespace is unknown", "IPC namespace: unknown", "1 process of it could not be read, and may be anywhere: PID 101", "/proc/101/ns/ipc: not there",

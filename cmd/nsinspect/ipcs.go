@@ -111,10 +111,12 @@ func (e *env) tell(c report.Coverage, doubts []string) {
 	c.Gaps = slices.DeleteFunc(slices.Clone(c.Gaps), func(g report.Gap) bool {
 		return slices.ContainsFunc(doubts, func(d string) bool { return strings.HasSuffix(d, ": "+g.Error) }) // told with the doubt
 	})
+	const voice = "nsinspect: "
+	style := render.Style{Verbose: e.Verbose, Quiet: e.Quiet, Width: max(columns(e.stderr)-len(voice), 0)}
 	var b strings.Builder
-	_ = render.Coverage(&b, c, render.Style{Verbose: e.Verbose, Quiet: e.Quiet}, doubts)
+	_ = render.Coverage(&b, c, style, doubts)
 	for line := range strings.Lines(b.String()) {
-		fmt.Fprint(e.stderr, "nsinspect: "+line)
+		fmt.Fprint(e.stderr, voice+line)
 	}
 }
 
@@ -263,7 +265,11 @@ func ipcsTitle(n *report.ListedIPC) string {
 	}
 	title += fmt.Sprintf(", processes: %d", n.Processes)
 	if len(n.Containers) > 0 {
-		title += ", containers: " + report.Text(strings.Join(n.Containers, " "))
+		refs := make([]string, len(n.Containers))
+		for i, ref := range n.Containers {
+			refs[i] = render.ShortRef(ref)
+		}
+		title += ", containers: " + report.Text(strings.Join(refs, " "))
 	}
 	if len(n.PinnedBy) > 0 {
 		title += ", kept by: " + report.Text(strings.Join(n.PinnedBy, "; "))

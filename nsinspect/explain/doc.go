@@ -6,6 +6,7 @@ package explain
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/nsinspect/nsinspect/nsinspect/audit"
@@ -153,7 +154,7 @@ func (x *explainer) findings(about func(f *report.Finding) bool) {
 			x.say("to mend it: %s", f.Remediation)
 		}
 		if len(f.Controls) > 0 {
-			x.say("controls: %s", controls(f.Controls))
+			x.say("%s", controls(f.Controls))
 		}
 	}
 	if len(x.out.Findings) == 0 {
@@ -187,6 +188,8 @@ func (x *explainer) gaps() {
 		switch {
 		case g.Decides && (g.PID == 0 || x.about[g.PID]):
 			decides = "; the verdict may be another one because of it"
+		case x.out.Namespace != nil && path.Base(g.File) == x.out.Namespace.Type:
+			decides = "; so it is not known whether this process is in it"
 		case g.Decides:
 			decides = "; so it is not known where this process belongs"
 		}
@@ -201,6 +204,9 @@ func (x *explainer) gaps() {
 func (x *explainer) concerns(g report.Gap) bool {
 	if g.PID != 0 {
 		// A process of which it is not known where it belongs may belong here.
+		if n := x.out.Namespace; n != nil && path.Base(g.File) == n.Type {
+			return true
+		}
 		return x.about[g.PID] || g.Decides && x.out.Kind != report.KindProcess
 	}
 	// What is about no process is about the host, or names what it is about.
@@ -228,10 +234,11 @@ func why(rule string) string {
 	return ""
 }
 
+// controls names those that a line has room for; the finding itself has all.
 func controls(list []report.Control) string {
-	var names []string
-	for _, c := range list {
-		names = append(names, strings.Join(strings.Fields(c.Framework+" "+c.Version+" "+c.ID), " "))
+	short := audit.Short(list)
+	if short == "" {
+		return fmt.Sprintf("it stands in for %s, which nsinspect rules lists", number(len(list), "control"))
 	}
-	return strings.Join(names, "; ")
+	return fmt.Sprintf("it stands in for %s and others, which nsinspect rules lists", short)
 }

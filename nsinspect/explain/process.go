@@ -2,8 +2,10 @@ package explain
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nsinspect/nsinspect/nsinspect/audit"
 	"github.com/nsinspect/nsinspect/nsinspect/cgroup"
@@ -94,7 +96,7 @@ func (x *explainer) what(p *container.Process) {
 		x.say("nothing of it but its namespaces could be read")
 		return
 	}
-	x.say("%s in the state %s, started %d clock ticks after the host (100 a second)", report.Text(d.Comm), orUnknown(x.out.Process.State), d.StartTime)
+	x.say("%s in the state %s, started %s after the host", report.Text(d.Comm), orUnknown(x.out.Process.State), since(d.StartTime))
 	switch {
 	case d.KernelThread:
 		x.say("a kernel thread: the kernel marks it so, and nothing can do that for itself (PF_KTHREAD)")
@@ -104,6 +106,12 @@ func (x *explainer) what(p *container.Process) {
 	if p.TID != 0 {
 		x.say("its main thread has ended; thread %d speaks for it", p.TID)
 	}
+}
+
+// since puts clock ticks, which are hundredths of a second (USER_HZ), into words.
+func since(ticks uint64) string {
+	const most = math.MaxInt64 / uint64(10*time.Millisecond)
+	return (time.Duration(min(ticks, most)) * 10 * time.Millisecond).String()
 }
 
 // role says what the process is to its container, and why.

@@ -12,12 +12,12 @@ import (
 // Explanation writes an explanation for people: the answer, and then every
 // question with its sentences and what was read.
 func Explanation(w io.Writer, e *report.Explanation, s Style) error {
-	return buffered(w, func(w io.Writer) {
+	return s.folded(w, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s\n", s.paint(report.Text(e.Subject), bold), report.Text(e.Summary))
 		for _, t := range e.Topics {
 			fmt.Fprintf(w, "\n%s\n", s.paint(report.Text(t.Title), bold))
 			for _, p := range t.Points {
-				for i, line := range wrap(report.Text(p.Text), textWidth) {
+				for i, line := range wrap(report.Text(p.Text), s.textWidth(4)) {
 					indent := "  - "
 					if i > 0 {
 						indent = "    "
@@ -30,8 +30,14 @@ func Explanation(w io.Writer, e *report.Explanation, s Style) error {
 	})
 }
 
-// textWidth is how many runes of a sentence go on one line.
-const textWidth = 96
+// textWidth is how many runes of a sentence go on one line, beside its indent.
+func (s Style) textWidth(indent int) int {
+	const most = 96
+	if s.Width == 0 {
+		return most
+	}
+	return max(min(most, s.Width-indent), 20)
+}
 
 func (s Style) proof(w io.Writer, evidence []report.Evidence) {
 	for i, e := range evidence {
@@ -39,10 +45,7 @@ func (s Style) proof(w io.Writer, evidence []report.Evidence) {
 			fmt.Fprintf(w, "      %s\n", s.paint(fmt.Sprintf("and %d more (-v shows all)", len(evidence)-i), dim))
 			break
 		}
-		line := report.Text(e.What) + " = " + report.Text(e.Value)
-		if e.Expected != "" {
-			line += "  (" + report.Text(e.Expected) + ")"
-		}
+		line := report.Text(e.What) + " = " + report.Text(e.Value) + comparison(e)
 		fmt.Fprintf(w, "      %s\n", s.paint(line, dim))
 	}
 }

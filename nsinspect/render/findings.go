@@ -87,15 +87,27 @@ func evidence(r *report.Report, e report.Evidence) string {
 	case fmt.Sprintf("ipc:[%d]", r.Baseline.IPC), fmt.Sprintf("pid:[%d]", r.Baseline.PIDNS):
 		return line + " = baseline"
 	}
-	if e.Expected != "" {
-		line += "  (" + e.Expected + ")"
+	return line + comparison(e)
+}
+
+// comparison is what a value is held against. In the report that is what was expected; beside the value it
+// has to be said that it was not found.
+func comparison(e report.Evidence) string {
+	said := report.Text(e.Expected)
+	switch {
+	case said == "":
+		return ""
+	case said == "none":
+		said = "there should be none"
+	case strings.HasPrefix(said, "not "+report.Text(e.Value)):
+		said = "it should not be" + strings.TrimPrefix(strings.TrimPrefix(said, "not "+report.Text(e.Value)), ",")
 	}
-	return line
+	return "  (" + said + ")"
 }
 
 // Coverage writes what could not be read, and what that leaves open, for people.
 func Coverage(w io.Writer, c report.Coverage, s Style, doubts []string) error {
-	return buffered(w, func(w io.Writer) { s.coverage(w, c, doubts) })
+	return s.folded(w, func(w io.Writer) { s.coverage(w, c, doubts) })
 }
 
 // coverage lists gaps, and also when quiet what leaves the answer open: silence would say that nothing does.

@@ -6,6 +6,7 @@ package render
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ type Style struct {
 	Verbose   bool // every gap, every control, every piece of evidence
 	Quiet     bool // findings only
 	Sandboxes bool // list the sandboxes
+	Width     int  // of the terminal, in columns; 0 if there is none
 }
 
 // column is one column of a grid.
@@ -26,6 +28,7 @@ type column struct {
 	right bool // numbers are aligned right
 	most  int  // runes that a cell may have; 0 for any number
 	tight bool // one space and not two before the next column
+	spare bool // left out where the terminal is too narrow
 }
 
 // cell is the text of one place of a grid and its colour.
@@ -52,8 +55,12 @@ func (s Style) paint(text string, c color) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
+// leastCut is what a last column keeps when it is cut to the width of the terminal.
+const leastCut = 12
+
 // grid writes rows below aligned column titles. Every cell is made safe, the
-// last column is not padded, and no line ends in spaces.
+// last column is not padded, and no line ends in spaces. Where the terminal is too narrow, columns that can be spared are
+// left out, a last column that may be cut is, and whatever is still too wide goes on lines of its own.
 func (s Style) grid(w io.Writer, columns []column, rows [][]cell) {
 	width := make([]int, len(columns))
 	for i, c := range columns {
@@ -65,18 +72,20 @@ func (s Style) grid(w io.Writer, columns []column, rows [][]cell) {
 			width[i] = max(width[i], utf8.RuneCountInString(row[i].text))
 		}
 	}
+	shown, spared := s.fit(columns, width)
 	titles := make([]cell, len(columns))
 	for i, c := range columns {
 		titles[i] = cell{c.title, dim}
 	}
-	for _, row := range append([][]cell{titles}, rows...) {
+	for r, row := range append([][]cell{titles}, rows...) {
 		var line strings.Builder
-		for i, c := range row {
-			if i > 0 {
-				line.WriteByte(' ')
-				if !columns[i-1].tight {
-					line.WriteByte(' ')
-				}
+		for at, i := range shown {
+			if at > 0 {
+				line.WriteString(gap(columns[shown[at-1]]))
+			}
+			c := row[i]
+			if at == len(shown)-1 {
+				c.text = cut(c.text, width[i])
 			}
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c.text))
 			if columns[i].right {
@@ -86,7 +95,60 @@ func (s Style) grid(w io.Writer, columns []column, rows [][]cell) {
 			}
 		}
 		io.WriteString(w, strings.TrimRight(line.String(), " ")+"\n")
+		for i := shown[len(shown)-1] + 1; i < len(columns) && r > 0; i++ {
+			if c := row[i]; !slices.Contains(spared, i) && c.text != "" && c.text != "-" {
+				io.WriteString(w, "    "+s.paint(strings.ToLower(columns[i].title)+":", dim)+" "+s.paint(c.text, c.color)+"\n")
+			}
+		}
 	}
+	if len(spared) > 0 {
+		var names []string
+		for _, i := range spared {
+			names = append(names, columns[i].title)
+		}
+		io.WriteString(w, s.paint("(too narrow for "+strings.Join(names, ", ")+")", dim)+"\n")
+	}
+}
+
+func gap(c column) string {
+	if c.tight {
+		return " "
+	}
+	return "  "
+}
+
+// fit tells which columns go on a row's first line, and which are left out. The width of the last one
+// is made what there is room for.
+func (s Style) fit(columns []column, width []int) (shown, spared []int) {
+	for i := range columns {
+		shown = append(shown, i)
+	}
+	if s.Width == 0 {
+		return shown, nil
+	}
+	// tooWide tells so of the columns that are shown, and how much room there is for the last one.
+	tooWide := func() (bool, int) {
+		room := s.Width
+		for at, i := range shown[:len(shown)-1] {
+			room -= width[i] + len(gap(columns[shown[at]]))
+		}
+		last := shown[len(shown)-1]
+		return room < width[last] && (columns[last].most == 0 || room < leastCut), room
+	}
+	for i := len(columns) - 1; i > 0; i-- {
+		if wide, _ := tooWide(); wide && columns[i].spare {
+			shown = slices.DeleteFunc(shown, func(at int) bool { return at == i })
+			spared = append([]int{i}, spared...)
+		}
+	}
+	for wide, _ := tooWide(); wide && len(shown) > 2; wide, _ = tooWide() {
+		shown = shown[:len(shown)-1]
+	}
+	last := shown[len(shown)-1]
+	if _, room := tooWide(); columns[last].most > 0 && room >= leastCut {
+		width[last] = min(width[last], room)
+	}
+	return shown, spared
 }
 
 func cut(s string, most int) string {

@@ -16,8 +16,8 @@ const shownPins = 2
 
 // Namespaces writes a list of namespaces for people. doubts is why it may be wrong.
 func Namespaces(w io.Writer, list *report.Namespaces, s Style, doubts []string) error {
-	return buffered(w, func(w io.Writer) {
-		columns := []column{{title: "TYPE"}, {title: "INODE", right: true}, {title: " ", tight: true}, {title: "OWNER", right: true}, {title: "UID", right: true},
+	return s.folded(w, func(w io.Writer) {
+		columns := []column{{title: "TYPE"}, {title: "INODE", right: true}, {title: " ", tight: true}, {title: "OWNER", right: true, spare: true}, {title: "UID", right: true, spare: true},
 			{title: "PROCS", right: true}}
 		if list.Deep {
 			columns = append(columns, column{title: "THREADS", right: true})

@@ -12,7 +12,7 @@ import (
 // Processes writes a list of processes for people; all lists also those of the
 // host, which mostly nobody asks for. doubts is why it may be wrong.
 func Processes(w io.Writer, list *report.Processes, s Style, all bool, doubts []string) error {
-	return buffered(w, func(w io.Writer) {
+	return s.folded(w, func(w io.Writer) {
 		var rows [][]cell
 		hidden := 0
 		for _, p := range list.Processes {
@@ -25,7 +25,7 @@ func Processes(w io.Writer, list *report.Processes, s Style, all bool, doubts []
 		}
 		if len(rows) > 0 {
 			s.grid(w, []column{{title: "PID", right: true}, {title: "PPID", right: true}, {title: "CONTAINER", most: 48}, {title: "ROLE"},
-				{title: "IPC"}, {title: "PIDNS"}, {title: "MNT"}, {title: "COMM", most: 40}}, rows)
+				{title: "IPC"}, {title: "PIDNS"}, {title: "MNT", spare: true}, {title: "COMM", most: 40}}, rows)
 		}
 		if hidden > 0 && !s.Quiet {
 			fmt.Fprintf(w, "%s of the host not shown (--all shows them)\n", number(hidden, "process"))

@@ -9,14 +9,14 @@ import (
 
 // Rules writes the rules for people, with every control that each stands in for.
 func Rules(w io.Writer, rules []report.Rule, s Style) error {
-	return buffered(w, func(w io.Writer) {
+	return s.folded(w, func(w io.Writer) {
 		for i, r := range rules {
 			if i > 0 {
 				fmt.Fprintln(w)
 			}
 			fmt.Fprintf(w, "%s  %s  %s\n", s.severity(r.Severity), s.paint(r.ID, bold), r.Title)
 			for _, text := range []string{r.Why, "To mend it: " + r.Remediation} {
-				for _, line := range wrap(text, textWidth) {
+				for _, line := range wrap(text, s.textWidth(10)) {
 					fmt.Fprintln(w, "          "+line)
 				}
 			}

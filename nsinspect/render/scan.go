@@ -14,7 +14,7 @@ import (
 // Scan writes a report for people: the host, the containers (the exposed ones
 // first), the findings with their evidence, and what could not be read.
 func Scan(w io.Writer, r *report.Report, s Style, verdict Verdict) error {
-	return buffered(w, func(w io.Writer) {
+	return s.folded(w, func(w io.Writer) {
 		if !s.Quiet {
 			s.head(w, r, verdict)
 			s.containers(w, r)
@@ -83,7 +83,7 @@ func (s Style) containers(w io.Writer, r *report.Report) {
 		columns = append(columns, column{title: "POD", most: 48})
 	}
 	columns = append(columns, column{title: "INIT", right: true}, column{title: "PROCS", right: true},
-		column{title: "IPC"}, column{title: "PID"}, column{title: "VISIBLE HOST IPC"})
+		column{title: "IPC"}, column{title: "PID"}, column{title: "VISIBLE HOST IPC", spare: true})
 	exposed := slices.ContainsFunc(r.Containers, func(c report.Container) bool { return c.Exposed })
 	if exposed {
 		columns = append(columns, column{title: "REACH"})
