@@ -107,6 +107,7 @@ var asked = [][]string{
 // TestHostileNamesEverywhere: whatever things are called, each format of each command stays what it
 // is, and nothing but text and the ends of lines gets to the output.
 func TestHostileNamesEverywhere(t *testing.T) {
+	t.Logf("%d names, %d questions, %d runs", len(nasty), len(asked), len(nasty)*len(asked)*3)
 	for story, name := range nasty {
 		t.Run(story, func(t *testing.T) {
 			dir := hostileTree(t, name)

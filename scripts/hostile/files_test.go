@@ -251,6 +251,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	aside := filepath.Join(t.TempDir(), "aside")
 	var most int64
 	var where string
+	scans := 0
 	for _, name := range []string{"100/cgroup", "100/stat", "100/status", "100/cmdline", "100/comm", "100/maps", "100/mountinfo", "1/mountinfo", "100/ns/ipc",
 		"sysvipc/shm", "sysvipc/sem", "sysvipc/msg", "sys/kernel/hostname", "uptime"} {
 		path := filepath.Join(dir, name)
@@ -262,6 +263,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				continue
 			}
 			story := name + ": " + what
+			scans++
 			out, code, used := measure(t, program, "--proc", dir, "-f", "json")
 			if code != 1 && code != 3 && code != 2 {
 				t.Errorf("%s: exit code %d", story, code)
@@ -286,7 +288,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("at most %d MiB resident (%s)", most>>10, where)
+	t.Logf("%d scans, at most %d MiB resident (%s)", scans, most>>10, where)
 	if most > memoryLimit {
 		t.Errorf("%d KiB resident, of %s", most, where)
 	}
@@ -375,6 +377,7 @@ func TestFailingFiles(t *testing.T) {
 			}
 		}
 		// And a file without an end.
+		scans++
 		f.Change(name, func(n *proctest.FUSENode) { n.Flood = true })
 		if r, err := inspect(t, dir); err == nil {
 			for _, lie := range twoTruths.lies(r) {

@@ -83,6 +83,7 @@ var settings = []setting{
 func TestRights(t *testing.T) {
 	s := newScene(t)
 	program := binary(t)
+	t.Logf("%d containers, %d settings", len(s.truth), len(settings))
 	for _, st := range settings {
 		commands := []string{"scan"}
 		if st.part == "" {
