@@ -65,7 +65,7 @@ func parseStat(text []byte) (s stat, ok bool) {
 	for n := 3; n <= 22; n++ {
 		var field []byte
 		field, rest = nextField(rest)
-		ok := true
+		var ok bool
 		switch n {
 		case 3:
 			if ok = len(field) == 1 && field[0] >= 'A' && field[0] <= 'z'; ok {
