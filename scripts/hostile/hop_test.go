@@ -20,7 +20,7 @@ import (
 // the time: whoever looks twice at one process finds that it has gone. The report must not say that there is nothing.
 func TestHop(t *testing.T) {
 	root(t)
-	const scans = 6
+	const scans = 10
 	for _, h := range []struct {
 		life time.Duration
 		comm string
