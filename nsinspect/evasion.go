@@ -159,3 +159,34 @@ func evasions(lost map[string]int) []report.Gap {
 	}
 	return gaps
 }
+
+// confirmations is how often a process is read again that is to be called a stray in a namespace of the host's.
+const confirmations = 3
+
+// confirm reads the strays in the host's namespaces again until each has been read twice in the same place. While a
+// visit reads one file after the other, a process can have gone round through several containers and be back in the
+// first one's cgroup; it does not do so twice in the same way.
+func (s *survey) confirm(ctx context.Context) error {
+	last := map[int]proc.Record{} // Cgroup is the number of the content, which is the same for the same content until it changes
+	for range confirmations {
+		var again []container.Visit
+		for i := range s.judgement.Containers {
+			c := &s.judgement.Containers[i]
+			for _, pid := range slices.Concat(c.IPC.HostStrays, c.PID.HostStrays) {
+				if p := s.facts.Find(pid); p != nil && last[pid] != p.Record {
+					last[pid] = p.Record
+					again = append(again, container.Visit{PID: pid, Want: p.Asked})
+				}
+			}
+		}
+		slices.SortFunc(again, func(a, b container.Visit) int { return a.PID - b.PID })
+		if len(again) == 0 {
+			return nil
+		}
+		s.visit(ctx, again)
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
