@@ -41,22 +41,24 @@ const (
 	// chaseRounds is how often the newest processes are asked for, as long as there are new ones: at the first round
 	// only if one has begun during the hot pass, so that all this costs a quiet host two reads of a small file.
 	chaseRounds = 16
-	// chaseEach and chaseAll are how many are read, in one round and together: some milliseconds of a host that
-	// starts processes without pause.
-	chaseEach = 4
-	chaseAll  = 48
+	// chaseEach and chaseAll are how many are looked at, in one round and together: some milliseconds of a host
+	// that starts processes without pause.
+	chaseEach = 32
+	chaseAll  = 256
 	// chaseBack is how many numbers before the last one given away are looked at. Threads have numbers, too.
-	chaseBack = 64
+	chaseBack = 128
+
+	cgroupLimit = 1 << 20
 )
 
-// chase reads the processes that have begun since a PID was given away, the newest first and each as soon as it
-// is listed. A last PID of 0 is for when it is not known: then those are read that have a higher number than all others.
+// chase reads the processes of containers that have begun since a PID was given away, the newest first and each as soon as
+// it is listed. A last PID of 0 is for when it is not known: then those are read that have a higher number than all others.
 func (s *survey) chase(ctx context.Context, last int) {
 	known := last != 0
 	if n := len(s.facts.Processes); !known && n > 0 {
 		last = s.facts.Processes[n-1].PID
 	}
-	tried := map[int]bool{}
+	tried, before := map[int]bool{}, 0
 	for range chaseRounds {
 		now := s.fs.LastPID()
 		if known && (now == last || now == 0) {
@@ -73,9 +75,10 @@ func (s *survey) chase(ctx context.Context, last int) {
 		pids = slices.DeleteFunc(pids, func(pid int) bool {
 			return known && pid > now || tried[pid] || s.facts.Find(pid) != nil
 		})
-		if !known && len(pids) == 0 {
+		if len(pids) == 0 && now == before {
 			return
 		}
+		before = now
 		slices.Reverse(pids)
 		for _, pid := range pids[:min(len(pids), chaseEach)] {
 			if len(tried) == chaseAll || ctx.Err() != nil {
@@ -84,21 +87,24 @@ func (s *survey) chase(ctx context.Context, last int) {
 			tried[pid] = true
 			s.meet(ctx, pid)
 		}
-		if known {
-			last = now
-		}
 	}
 }
 
-// meet reads a process that the hot pass did not list.
+// meet reads a process that the hot pass did not list, if it is a container's: its cgroup, which tells that, costs
+// a tenth of a visit.
 func (s *survey) meet(ctx context.Context, pid int) {
-	d, err := s.fs.Visit(ctx, pid, proc.WantCmdline)
-	switch {
-	case err == nil:
+	p, err := s.fs.Process(pid)
+	if err != nil {
+		return
+	}
+	content, err := p.Read("cgroup", cgroupLimit)
+	p.Close()
+	if id := container.Identify(string(content)); err != nil || id.Role == cgroup.RoleNone && len(id.Outer) == 0 {
+		return
+	}
+	if d, err := s.fs.Visit(ctx, pid, proc.WantCmdline); err == nil {
 		s.facts.Add(d, proc.WantCmdline)
 		s.unreadable[pid] = d.Errors
-	case proc.KindOf(err) == proc.Gone:
-		s.vanished++
 	}
 }
 
@@ -152,4 +158,35 @@ func evasions(lost map[string]int) []report.Gap {
 		}
 	}
 	return gaps
+}
+
+// confirmations is how often a process is read again that is to be called a stray in a namespace of the host's.
+const confirmations = 3
+
+// confirm reads the strays in the host's namespaces again until each has been read twice in the same place. While a
+// visit reads one file after the other, a process can have gone round through several containers and be back in the
+// first one's cgroup; it does not do so twice in the same way.
+func (s *survey) confirm(ctx context.Context) error {
+	last := map[int]proc.Record{} // Cgroup is the number of the content, which is the same for the same content until it changes
+	for range confirmations {
+		var again []container.Visit
+		for i := range s.judgement.Containers {
+			c := &s.judgement.Containers[i]
+			for _, pid := range slices.Concat(c.IPC.HostStrays, c.PID.HostStrays) {
+				if p := s.facts.Find(pid); p != nil && last[pid] != p.Record {
+					last[pid] = p.Record
+					again = append(again, container.Visit{PID: pid, Want: p.Asked})
+				}
+			}
+		}
+		slices.SortFunc(again, func(a, b container.Visit) int { return a.PID - b.PID })
+		if len(again) == 0 {
+			return nil
+		}
+		s.visit(ctx, again)
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -121,7 +121,7 @@ func (s *survey) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.confirm(ctx)
 }
 
 func (s *survey) close() { s.fs.Close() }

@@ -20,15 +20,15 @@ import (
 // the time: whoever looks twice at one process finds that it has gone. The report must not say that there is nothing.
 func TestHop(t *testing.T) {
 	root(t)
-	const scans = 6
+	const scans = 10
 	for _, h := range []struct {
 		life time.Duration
 		comm string
-		seen int // of the scans; a process that is there for 2 ms may not be met in one of three passes
+		seen int // of the scans; on a busy machine one that is there for some ms may not be met in one of three passes
 	}{
-		{20 * time.Millisecond, "hop", scans - 1},
-		{2 * time.Millisecond, "hop", scans - 2},
-		{20 * time.Millisecond, "runc:[2:INIT]", scans - 1},
+		{20 * time.Millisecond, "hop", scans * 7 / 10},
+		{2 * time.Millisecond, "hop", scans / 2},
+		{20 * time.Millisecond, "runc:[2:INIT]", scans * 7 / 10},
 	} {
 		t.Run(fmt.Sprintf("%s %v", h.comm, h.life), func(t *testing.T) {
 			id := newID()

@@ -112,10 +112,13 @@ func TestStorm(t *testing.T) {
 						unknown.Add(1)
 						continue
 					}
-					strays := slices.Concat(c.IPC.Strays, c.IPC.HostStrays)
-					if slices.Contains(c.PIDs, shifter) {
+					if slices.Contains(c.IPC.Strays, shifter) {
 						shifted.Add(1)
 					}
+					// It can have gone all the way round while one file was read, and then is in none of the containers
+					// as it seems; but that must never be an alarm.
+					strays := slices.DeleteFunc(slices.Clone(c.IPC.Strays), func(pid int) bool { return pid == shifter })
+					strays = append(strays, c.IPC.HostStrays...)
 					if c.Init != members[at] || c.IPC.State != report.StatePrivate || c.IPC.Inode != inodes[at] || len(strays) > 0 {
 						t.Errorf("container %d, init %d, ipc:[%d]: %+v", at, members[at], inodes[at], c)
 					}
@@ -137,7 +140,7 @@ func TestStorm(t *testing.T) {
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
-	t.Logf("%d scans in %.0f s, %d processes read, %d ended meanwhile (at most %d in one scan), %d states unknown, %d times the one that goes from container to container was met in one; %.0f forks a second on the machine, %d numbers",
+	t.Logf("%d scans in %.0f s, %d processes read, %d ended meanwhile (at most %d in one scan), %d states unknown, %d times the one that goes from container to container was seen half in one and half in the next, never in one and in the host's namespace; %.0f forks a second on the machine, %d numbers",
 		scans, took.Seconds(), processes.Load(), vanished.Load(), most.Load(), unknown.Load(), shifted.Load(), rate, stormPIDs)
 }
 
@@ -161,8 +164,11 @@ func forks(t *testing.T, dir string) int {
 	return 0
 }
 
-// slot is a container of the storm: descriptors of its IPC namespace and of its cgroup.procs.
-type slot struct{ ipc, cgroup int }
+// slot is a container of the storm, or the host: descriptors of its IPC namespace and of its cgroup.procs.
+type slot struct {
+	ipc, cgroup int
+	home        bool // the host
+}
 
 // child is what a process of the storm does: enter a slot, unless that is nil, take names, and end.
 type child struct {
@@ -218,8 +224,9 @@ func fork(c *child) (int, unix.Errno) {
 //go:norace
 //go:nosplit
 func join(s *slot) {
-	if s.ipc < 0 {
+	if s.home {
 		unix.RawSyscall(unix.SYS_WRITE, uintptr(s.cgroup), uintptr(unsafe.Pointer(&zero)), 1)
+		unix.RawSyscall(unix.SYS_SETNS, uintptr(s.ipc), unix.CLONE_NEWIPC, 0)
 		return
 	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETNS, uintptr(s.ipc), unix.CLONE_NEWIPC, 0); errno != 0 {
@@ -250,7 +257,7 @@ func storm(files []string) error {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		if i == len(files)-1 {
-			slots = append(slots, slot{-1, procs})
+			slots = append(slots, slot{host, procs, true})
 			break
 		}
 		if err := unix.Unshare(unix.CLONE_NEWIPC); err != nil {
@@ -265,7 +272,7 @@ func storm(files []string) error {
 			return err
 		}
 		told = append(told, st.Ino)
-		slots = append(slots, slot{own, procs})
+		slots = append(slots, slot{own, procs, false})
 	}
 	if err := unix.Setns(host, unix.CLONE_NEWIPC); err != nil {
 		return fmt.Errorf("setns: %w", err)
