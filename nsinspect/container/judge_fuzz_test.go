@@ -47,7 +47,8 @@ func fuzzFacts(input []byte) *Facts {
 			p.Detail = &proc.Detail{Record: p.Record, Comm: program.comm, Cmdline: program.argv, PPID: pick(b[6], 25), StartTime: uint64(b[6]) * 25, State: 'S',
 				KernelThread: b[0]&4 != 0, Root: proc.FileID{Dev: 1, Ino: 2 + uint64(b[0]>>7)}}
 			if b[0]&8 != 0 {
-				p.Detail.MountInfo = []proc.Mount{{Point: "/dev/shm", Type: "tmpfs", Minor: 5 + uint32(b[0]>>7)}}
+				p.Detail.MountInfo = []proc.Mount{{Point: "/dev/shm", Type: "tmpfs", Minor: 5 + uint32(b[0]>>7)}, {Point: "/proc", Type: "proc", Root: "/"},
+					{Point: "/dev", Type: "tmpfs", Root: "/", Super: "size=65536k"}}
 			}
 			if b[0]&16 != 0 {
 				p.Detail.Status = &proc.Status{UID: uint32(b[0] >> 7)}
