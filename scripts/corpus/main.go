@@ -20,8 +20,9 @@ import (
 
 const (
 	largest = 4 << 10 // bytes of one input
-	most    = 32      // inputs of one target
-	least   = 12      // where there are that many: others from the smallest to the largest, for what is gone through outside of the package
+	tried   = 96      // inputs of one target, from the smallest to the largest
+	most    = 32      // that are kept
+	least   = 12      // where so many were tried: others from the smallest to the largest, for what is gone through outside of the package
 )
 
 func main() {
@@ -103,6 +104,12 @@ func (p pkg) choose(target string) (sum total, err error) {
 		}
 	}
 	slices.SortFunc(inputs, func(a, b input) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.name, b.name)) })
+	if n := len(inputs); n > tried {
+		for i := range tried {
+			inputs[i] = inputs[i*n/tried]
+		}
+		inputs = inputs[:tried]
+	}
 	corpus := filepath.Join(p.dir, "testdata", "fuzz", target)
 	if err := os.MkdirAll(corpus, 0o755); err != nil {
 		return sum, err
