@@ -60,7 +60,7 @@ fuzz:
 
 # Adds to the committed inputs what the fuzzer has found on this machine, where it goes through what no other one does.
 corpus:
-	$(GO) run ./scripts/corpus ./...
+	$(GO) run ./scripts/corpus ./nsinspect/... ./cmd/...
 
 # Every architecture builds and is vetted. All tests of the library and the program run for 386 too, whose int has 32 bits. Those
 # of what only computes, and of numbers that 32 bits do not hold, run for the others where qemu's user emulation is

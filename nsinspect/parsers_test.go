@@ -15,10 +15,11 @@ import (
 var parsers = map[string]string{
 	"cgroup":    "Certain Identify ModeOf unescape",
 	"cmd":       "queuesFlag safe",
-	"container": "DevShm DevShmTrap DockerConfigs Engine SettingUp StorageOf cgroupsOf configOf within",
+	"container": "ContainerMounts DevShm DevShmTrap DockerConfigs Engine SettingUp StorageOf cgroupsOf configOf within",
 	"explain":   "Find Wanted commandLine",
 	"ipc":       "Limits Sentence labelOf",
 	"locale":    "ReadArchive Zone fromRule normalized parts spellings",
+	"proc":      "machineLink namespaceLink",
 	"render":    "ShortRef appendC cut size sizeLetters wrap",
 	"report":    "Text",
 }

@@ -126,3 +126,44 @@ func FuzzDevShm(f *testing.F) {
 		}
 	})
 }
+
+// FuzzContainerMounts: the marks of a runtime are mounts that are seen, in their order, below a /proc of the process's own; more
+// mounts elsewhere change nothing, and one on top of a mark takes that away.
+func FuzzContainerMounts(f *testing.F) {
+	f.Add("/proc proc / rw\n/dev tmpfs / rw,size=65536k\n/proc/kcore tmpfs /null rw\n/sys/firmware tmpfs / ro")
+	f.Add("/proc proc / rw\n/proc/kcore devtmpfs /null rw\n/proc/keys devtmpfs /null rw\n/proc/keys ext4 / rw")
+	f.Add("/proc tmpfs / rw\n/dev tmpfs / size=65536k\n/proc/acpi tmpfs / ro")
+	f.Add("/dev tmpfs / size=65536k\n/dev tmpfs / size=4096k\n/proc proc / rw")
+	f.Add("/proc proc /1 rw\n\n \n/proc/acpi tmpfs / ro,x")
+	f.Fuzz(func(t *testing.T, text string) {
+		var mounts []proc.Mount
+		for i, line := range strings.Split(text, "\n") {
+			w := append(strings.Split(line, " "), "", "", "", "")
+			mounts = append(mounts, proc.Mount{ID: i, Point: w[0], Type: w[1], Root: w[2], Options: w[3], Super: w[3]})
+		}
+		marks := ContainerMounts(mounts)
+		last := map[string]int{}
+		for _, m := range mounts {
+			last[m.Point] = m.ID
+		}
+		before := -1
+		for _, m := range marks {
+			if m.ID <= before || last[m.Point] != m.ID || m.Point != "/dev" && !slices.Contains(coveredPaths, m.Point) {
+				t.Fatalf("%+v of %+v", marks, mounts)
+			}
+			before = m.ID
+		}
+		if at, ok := last["/proc"]; len(marks) > 0 && (!ok || mounts[at].Type != "proc") {
+			t.Fatalf("%+v without a /proc of its own", marks)
+		}
+		if more := ContainerMounts(append(slices.Clone(mounts), proc.Mount{ID: len(mounts), Point: "/mnt", Type: "tmpfs", Root: "/"})); len(more) != len(marks) {
+			t.Fatalf("%d marks, and %d with a mount at /mnt", len(marks), len(more))
+		}
+		if len(marks) > 0 {
+			over := append(slices.Clone(mounts), proc.Mount{ID: len(mounts), Point: marks[0].Point, Type: "ext4", Root: "/"})
+			if less := ContainerMounts(over); len(less) != 0 && len(less) != len(marks)-1 {
+				t.Fatalf("%d marks, and %d when one is covered", len(marks), len(less))
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -53,7 +54,7 @@ func ParseCrunStatus(content []byte, id string) (State, error) {
 }
 
 func (s State) checked() (State, error) {
-	if !isFileName(s.ID) || s.ID == "" || s.PID <= 0 || s.Start == 0 {
+	if !isFileName(s.ID) || s.ID == "" || s.PID <= 0 || s.PID > math.MaxInt32 || s.Start == 0 {
 		return State{}, fmt.Errorf("it names no container and process: id %q, PID %d, start %d", s.ID, s.PID, s.Start)
 	}
 	return s, nil

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var shmemMount = []Device{{0, 1}, {0, 0x1c}}
+var shmemMount = []Device{{0, 1}, {0, 0x1c}, {1<<32 - 1, 1<<32 - 2}}
 
 func TestParseMaps(t *testing.T) {
 	const head = "7fc73bc56000-7fc73bc58000 rw-s 00000000 "
@@ -30,6 +30,8 @@ func TestParseMaps(t *testing.T) {
 		{"one id in two namespaces, with keys that are more than 31 bits apart", head + "00:01 5 /SYSVf0000000 (deleted)\n" + head + "00:01 5 /SYSV00000001 (deleted)\n" + head + "00:01 5 /SYSV80000001 (deleted)\n" +
 			head + "00:01 5 /SYSVf0000000 (deleted)\n", []Attachment{{5, 1, 1}, {5, 0x80000001, 1}, {5, 0xf0000000, 2}}},
 		{"huge pages", head + "00:1c 3 /SYSV00000007 (deleted)\n", []Attachment{{3, 7, 1}}},
+		{"a device of twice 32 bits, an id of 31 and addresses of 64", "ffffffffff600000-ffffffffff601000 rw-s ffffffffff600000 ffffffff:fffffffe 2147483647 /SYSVffffffff (deleted)\n", []Attachment{{2147483647, 0xffffffff, 1}}},
+		{"an inode that is a shmid in its lower 32 bits", head + "00:01 4294967303 /SYSV00001234 (deleted)\n", nil},
 		{"a file of that name, made to look like one", head + "08:01 32769 /SYSV00001234 (deleted)\n", nil},
 		{"a file of that name on a tmpfs of its owner", head + "00:2b 32769 /SYSV00001234 (deleted)\n", nil},
 		{"a memfd that is called so", head + "00:01 1027 /memfd:/SYSV00001234 (deleted) (deleted)\n", nil},

@@ -10,7 +10,8 @@ import (
 func direntOf(kind byte, name string) []byte {
 	n := (direntName + len(name) + 1 + 7) &^ 7
 	b := make([]byte, n)
-	binary.NativeEndian.PutUint64(b, 1)
+	binary.NativeEndian.PutUint64(b, 1<<63+1)     // an inode that 32 bits do not hold
+	binary.NativeEndian.PutUint64(b[8:], 1<<63-1) // and an offset: where the directory ends
 	binary.NativeEndian.PutUint16(b[direntLength:], uint16(n))
 	b[direntLength+2] = kind
 	copy(b[direntName:], name)

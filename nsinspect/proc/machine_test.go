@@ -1,6 +1,9 @@
 package proc
 
-import "testing"
+import (
+	"regexp"
+	"testing"
+)
 
 func TestMachineLink(t *testing.T) {
 	for link, want := range map[string]bool{
@@ -22,4 +25,17 @@ func TestMachineLink(t *testing.T) {
 			t.Errorf("%q: %t", link, got)
 		}
 	}
+}
+
+// FuzzMachineLink: only what the kernel calls anonymous inodes of machines and their processors.
+func FuzzMachineLink(f *testing.F) {
+	for _, s := range []string{"anon_inode:kvm-vm", "anon_inode:kvm-vcpu:0", "anon_inode:kvm-vcpu:", "anon_inode:mshv_partition", "/anon_inode:kvm-vm", "anon_inode:[eventfd]", "kvm-vm", "anon_inode:kvm-vm (deleted)", "anon_inode:kvm-vcpu-stats:0"} {
+		f.Add(s)
+	}
+	shape := regexp.MustCompile(`(?s)^anon_inode:(kvm-vm|mshv_partition|kvm-vcpu:.+)$`)
+	f.Fuzz(func(t *testing.T, link string) {
+		if got := machineLink(link); got != (shape.MatchString(link)) {
+			t.Fatalf("%q: %t", link, got)
+		}
+	})
 }

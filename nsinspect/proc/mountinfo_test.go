@@ -27,6 +27,10 @@ func TestParseMountInfo(t *testing.T) {
 			[]Mount{{36, 35, 0, 4, "net:[4026532201]", "/run/netns/x", "rw", nil, "nsfs", "", "rw"}},
 		},
 		{
+			"a device of twice 32 bits", "2147483647 0 4294967295:4294967294 / / rw - ext4 x rw\n",
+			[]Mount{{2147483647, 0, 4294967295, 4294967294, "/", "/", "rw", nil, "ext4", "x", "rw"}},
+		},
+		{
 			"no newline at the end", "1 0 8:1 / / rw - ext4 /dev/sda1 rw",
 			[]Mount{{1, 0, 8, 1, "/", "/", "rw", nil, "ext4", "/dev/sda1", "rw"}},
 		},
@@ -42,7 +46,7 @@ func TestParseMountInfo(t *testing.T) {
 	}
 	for _, text := range []string{
 		"\n", "1 0 8:1 / / rw ext4 x rw\n", "1 0 8:1 / / rw - ext4 x\n", "1 0 8 / / rw - ext4 x rw\n", "x 0 8:1 / / rw - ext4 x rw\n",
-		"1 0 8:x / / rw - ext4 x rw\n", "1 0 8:1 / / rw - ext4 x rw more\n", "1 0 8:1 / / - ext4 x rw\n",
+		"1 0 8:x / / rw - ext4 x rw\n", "1 0 8:4294967296 / / rw - ext4 x rw\n", "2147483648 0 8:1 / / rw - ext4 x rw\n", "1 0 8:1 / / rw - ext4 x rw more\n", "1 0 8:1 / / - ext4 x rw\n",
 	} {
 		if got, ok := parseMountInfo([]byte(text)); ok {
 			t.Errorf("%q: got %+v and no complaint", text, got)

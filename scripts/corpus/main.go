@@ -20,7 +20,9 @@ import (
 
 const (
 	largest = 4 << 10 // bytes of one input
-	most    = 32      // inputs of one target
+	tried   = 96      // inputs of one target, from the smallest to the largest
+	most    = 32      // that are kept
+	least   = 12      // where so many were tried: others from the smallest to the largest, for what is gone through outside of the package
 )
 
 func main() {
@@ -44,6 +46,7 @@ func run(patterns []string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
+	var all total
 	for line := range strings.Lines(packages) {
 		path, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
 		targets, err := output("go", "test", "-list", "^Fuzz", path)
@@ -62,22 +65,33 @@ func run(patterns []string) error {
 				}
 				built = true
 			}
-			if err := p.choose(target); err != nil {
+			sum, err := p.choose(target)
+			if err != nil {
 				return fmt.Errorf("%s %s: %w", path, target, err)
 			}
+			all.targets++
+			all.inputs += sum.inputs
+			all.bytes += sum.bytes
 		}
 	}
+	fmt.Printf("%d targets, %d inputs, %.1f KiB\n", all.targets, all.inputs, float64(all.bytes)/1024)
 	return nil
+}
+
+// total is what is committed.
+type total struct {
+	targets, inputs int
+	bytes           int64
 }
 
 // pkg is one package with fuzz targets.
 type pkg struct{ dir, binary, profile, found string }
 
 // choose copies what is worth it.
-func (p pkg) choose(target string) error {
+func (p pkg) choose(target string) (sum total, err error) {
 	listed, err := os.ReadDir(filepath.Join(p.found, target))
 	if err != nil && !os.IsNotExist(err) {
-		return err
+		return sum, err
 	}
 	type input struct {
 		name string
@@ -90,21 +104,32 @@ func (p pkg) choose(target string) error {
 		}
 	}
 	slices.SortFunc(inputs, func(a, b input) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.name, b.name)) })
+	if n := len(inputs); n > tried {
+		for i := range tried {
+			inputs[i] = inputs[i*n/tried]
+		}
+		inputs = inputs[:tried]
+	}
 	corpus := filepath.Join(p.dir, "testdata", "fuzz", target)
 	if err := os.MkdirAll(corpus, 0o755); err != nil {
-		return err
+		return sum, err
 	}
 	there, err := os.ReadDir(corpus)
 	if err != nil {
-		return err
+		return sum, err
 	}
 	have, err := p.features("^" + target + "$")
 	if err != nil {
-		return err
+		return sum, err
 	}
-	count := len(there)
+	for _, e := range there {
+		if info, err := e.Info(); err == nil {
+			sum.inputs, sum.bytes = sum.inputs+1, sum.bytes+info.Size()
+		}
+	}
+	var rest []input
 	for _, in := range inputs {
-		if count >= most {
+		if sum.inputs >= most {
 			break
 		}
 		to := filepath.Join(corpus, in.name)
@@ -113,14 +138,14 @@ func (p pkg) choose(target string) error {
 		}
 		b, err := os.ReadFile(filepath.Join(p.found, target, in.name))
 		if err != nil {
-			return err
+			return sum, err
 		}
 		if err := os.WriteFile(to, b, 0o644); err != nil {
-			return err
+			return sum, err
 		}
 		features, err := p.features("^" + target + "$/^" + in.name + "$")
 		if err != nil {
-			return fmt.Errorf("%s: %w", to, err)
+			return sum, fmt.Errorf("%s: %w", to, err)
 		}
 		fresh := false
 		for f := range features {
@@ -128,18 +153,31 @@ func (p pkg) choose(target string) error {
 			have[f] = true
 		}
 		if !fresh {
+			rest = append(rest, in)
 			if err := os.Remove(to); err != nil {
-				return err
+				return sum, err
 			}
 			continue
 		}
-		count++
+		sum.inputs, sum.bytes = sum.inputs+1, sum.bytes+in.size
 	}
-	fmt.Printf("%-26s %5d found, %3d committed\n", target, len(listed), count)
-	if count == 0 {
-		return os.Remove(corpus)
+	for n := least - sum.inputs; n > 0 && len(rest) > 0; n-- {
+		i := (len(rest) - 1) / n
+		b, err := os.ReadFile(filepath.Join(p.found, target, rest[i].name))
+		if err != nil {
+			return sum, err
+		}
+		if err := os.WriteFile(filepath.Join(corpus, rest[i].name), b, 0o644); err != nil {
+			return sum, err
+		}
+		sum.inputs, sum.bytes = sum.inputs+1, sum.bytes+rest[i].size
+		rest = rest[i+1:]
 	}
-	return nil
+	fmt.Printf("%-26s %5d found, %3d committed\n", target, len(listed), sum.inputs)
+	if sum.inputs == 0 {
+		return sum, os.Remove(corpus)
+	}
+	return sum, nil
 }
 
 // feature is a block and the order of magnitude of how often it was gone through.
