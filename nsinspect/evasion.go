@@ -92,7 +92,7 @@ func (s *survey) chase(ctx context.Context, last int) {
 
 // meet reads a process that the hot pass did not list.
 func (s *survey) meet(ctx context.Context, pid int) {
-	d, err := s.fs.Visit(ctx, pid, proc.WantCmdline)
+	d, err := s.look(ctx, pid, proc.WantCmdline)
 	switch {
 	case err == nil:
 		s.facts.Add(d, proc.WantCmdline)
