@@ -66,7 +66,8 @@ func (s *survey) findMembersThreads(ctx context.Context) error {
 	var records []proc.Record
 	for i := range s.facts.Processes {
 		p := &s.facts.Processes[i]
-		if m := s.judgement.Of(p.PID); m.Role == container.RolePayload && p.Detail != nil && !p.Zombie && (p.Detail.Threads > 1 || p.TID != 0 || !s.fs.Procfs()) {
+		// A container's process can call itself what a runtime's is called, for as long as it is young.
+		if m := s.judgement.Of(p.PID); (m.Role == container.RolePayload || m.Role == container.RoleSetup) && p.Detail != nil && !p.Zombie && (p.Detail.Threads > 1 || p.TID != 0 || !s.fs.Procfs()) {
 			records = append(records, p.Record)
 		}
 	}

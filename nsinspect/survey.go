@@ -281,7 +281,9 @@ func (s *survey) coverage() report.Coverage {
 	for _, pid := range pids {
 		c.Unreadable++
 		for _, e := range unreadable[pid] {
-			c.Gaps = append(c.Gaps, report.Gap{PID: pid, File: e.File, Error: gapText(e), Decides: e.File == "cgroup" || e.File == ""})
+			// A thread that could not be read may be in a namespace of the host's while its process is not.
+			thread := strings.HasPrefix(e.File, "task") && s.judgement.Of(pid).Role == container.RolePayload
+			c.Gaps = append(c.Gaps, report.Gap{PID: pid, File: e.File, Error: gapText(e), Decides: e.File == "cgroup" || e.File == "" || thread})
 		}
 	}
 	c.Gaps = slices.Concat(c.Gaps, s.judgement.Gaps, general, s.gaps)
