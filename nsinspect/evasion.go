@@ -102,7 +102,7 @@ func (s *survey) meet(ctx context.Context, pid int) {
 	if id := container.Identify(string(content)); err != nil || id.Role == cgroup.RoleNone && len(id.Outer) == 0 {
 		return
 	}
-	if d, err := s.fs.Visit(ctx, pid, proc.WantCmdline); err == nil {
+	if d, err := s.look(ctx, pid, proc.WantCmdline); err == nil {
 		s.facts.Add(d, proc.WantCmdline)
 		s.unreadable[pid] = d.Errors
 	}

@@ -61,12 +61,13 @@ func (s *survey) findThreads(ctx context.Context) error {
 }
 
 // findMembersThreads does the same for the processes of containers that have several
-// threads, so that private is said of every one of them.
+// threads, so that private is said of every one of them, and for the sandboxes that may be containers.
 func (s *survey) findMembersThreads(ctx context.Context) error {
 	var records []proc.Record
 	for i := range s.facts.Processes {
 		p := &s.facts.Processes[i]
-		if m := s.judgement.Of(p.PID); m.Role == container.RolePayload && p.Detail != nil && !p.Zombie && (p.Detail.Threads > 1 || p.TID != 0 || !s.fs.Procfs()) {
+		// A container's process can call itself what a runtime's is called, for as long as it is young.
+		if m := s.judgement.Of(p.PID); (m.Role == container.RolePayload || m.Role == container.RoleSetup || m.Role == container.RoleSandbox && s.facts.Strange(p)) && p.Detail != nil && !p.Zombie && (p.Detail.Threads > 1 || p.TID != 0 || !s.fs.Procfs()) {
 			records = append(records, p.Record)
 		}
 	}

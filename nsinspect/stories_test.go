@@ -340,6 +340,31 @@ func TestStories(t *testing.T) {
 			[]string{"sandbox 100 crio-pull-image-" + idA + ".scope root=own ipc=host pid=host", "info sandbox-host-ns sandbox:100"}},
 		{"a container hides in the scope in which CRI-O unpacks images", "100 mnt=9 root=image cgroup=0::/system.slice/crio-pull-image-" + idA + ".scope\n-- 100/mountinfo --\n" + runcMounts,
 			[]string{"unknown:mnt-9 init=100 pids=[100] ipc=host pid=host exposed", "medium host-ipc unknown:mnt-9", "medium host-pid unknown:mnt-9"}},
+		{"a container hides in the cgroup of conmons", "100 mnt=9 pid=8 root=image cgroup=0::/team/libpod_parent/conmon\n-- 100/mountinfo --\n" + runcMounts,
+			[]string{"unknown:mnt-9 init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc unknown:mnt-9"}},
+		{"a container hides in a scope that flatpak could have made", "100 mnt=9 pid=8 root=image cgroup=0::/user.slice/app-flatpak-org.x-123.scope\n-- 100/mountinfo --\n" + runcMounts,
+			[]string{"unknown:mnt-9 init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc unknown:mnt-9"}},
+		{"a process of another container visits its mounts", `
+100 ipc=7 pid=8 mnt=19 root=image cgroup=0::/docker/` + idA + `
+200 mnt=9 pid=28 root=image2 cgroup=0::/team/web
+300 ppid=100 ipc=7 pid=8 mnt=9 root=image2 cgroup=0::/docker/` + idA + `
+-- 200/mountinfo --
+` + runcMounts, []string{"docker:aaaaaaaaaaaa init=100 pids=[100 300] ipc=private pid=private",
+			"unknown:mnt-9 init=200 pids=[200] ipc=host pid=private exposed", "medium host-ipc unknown:mnt-9"}},
+		{"its root directory is on a file system that only its own users may look at", "100 mnt=9 pid=8 root=- cgroup=0::/team/web\n-- 100/mountinfo --\n" + runcMounts,
+			[]string{"unknown:mnt-9 init=100 pids=[100] ipc=host pid=private exposed", "medium host-ipc unknown:mnt-9"}},
+		{"it has changed its root directory to its /dev", "100 mnt=9 pid=8 root=dev cgroup=0::/team/web\n-- 100/mountinfo --\n91 89 0:41 / / rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755\n92 91 0:42 / /pts rw - devpts devpts rw\n",
+			[]string{"sandbox 100  root=own ipc=host pid=private", "gap 100 mountinfo", "info sandbox-host-ns sandbox:100"}},
+		{"a service with mounts of its own, one process of which has changed its root directory", `
+100 comm=dovecot mnt=9 cgroup=0::/system.slice/dovecot.service
+101 ppid=100 comm=imap-login mnt=9 root=empty cgroup=0::/system.slice/dovecot.service
+-- 101/mountinfo --
+`, []string{"sandbox 101 dovecot.service root=own ipc=host pid=host", "info sandbox-host-ns sandbox:101"}},
+		{"a single thread of one that otherwise shares nothing", `
+100 mnt=9 ipc=7 pid=8 root=image cgroup=0::/team/web
+100/105 ipc=host
+-- 100/mountinfo --
+` + runcMounts, []string{"unknown:mnt-9 init=100 pids=[100] ipc=private pid=private exposed", "high stray-ipc unknown:mnt-9"}},
 		{"a container in its pod's own cgroup", `
 99 comm=conmon cmdline="/usr/bin/conmon -c ` + idB + ` --persist-dir /x -b /y" cgroup=0::/kubepods/burstable/pod` + uid + `
 98 comm=kubelet cgroup=0::/kubepods/burstable/pod` + uid + `

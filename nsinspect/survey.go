@@ -27,8 +27,9 @@ type survey struct {
 	cgroups   []string // the distinct contents, for the mode of the host
 	facts     container.Facts
 	judgement *container.Judgement
-	lost      map[string]bool // containers; see ended
-	native    int             // a process that sees the host's files; 0 if none could be read
+	lost      map[string]bool  // containers; see ended
+	native    int              // a process that sees the host's files; 0 if none could be read
+	covered   map[int][]string // files of processes that something is mounted over, by PID; see covered.go
 
 	mu         sync.Mutex
 	vanished   int
@@ -92,6 +93,7 @@ func (s *survey) pass(ctx context.Context) error {
 		return err
 	}
 	s.unreadable, s.gaps, s.found, s.lost = map[int][]*proc.Error{}, nil, nil, map[string]bool{}
+	s.findCovers()
 	s.accept(snapshot)
 	s.chase(ctx, last)
 	s.findHost(ctx)
@@ -141,7 +143,7 @@ func (s *survey) accept(snapshot *proc.Snapshot) {
 	}
 	s.facts.Processes = make([]container.Process, len(snapshot.Records))
 	for i, r := range snapshot.Records {
-		s.facts.Processes[i].Record = r
+		s.facts.Processes[i].Record = s.believed(r)
 	}
 	s.facts.Identities = make([]container.Identity, len(snapshot.Cgroups))
 	for i, content := range snapshot.Cgroups {
@@ -193,7 +195,7 @@ func (s *survey) settle(ctx context.Context) error {
 func (s *survey) visit(ctx context.Context, visits []container.Visit) {
 	details := make([]*proc.Detail, len(visits))
 	failures := make([]error, len(visits))
-	parallel.Each(len(visits), func(i int) { details[i], failures[i] = s.fs.Visit(ctx, visits[i].PID, visits[i].Want) })
+	parallel.Each(len(visits), func(i int) { details[i], failures[i] = s.look(ctx, visits[i].PID, visits[i].Want) })
 
 	gone := map[int]bool{}
 	for i, v := range visits {
@@ -233,7 +235,7 @@ func (s *survey) findHost(ctx context.Context) {
 	f.Self = s.fs.Self()
 	for _, pid := range s.natives() {
 		d, err := s.fs.Visit(ctx, pid, proc.WantRoot|proc.WantMountInfo)
-		if err != nil || d.KernelThread || d.Root == (proc.FileID{}) || d.MountInfo == nil {
+		if err != nil || s.covered[pid] != nil || d.KernelThread || d.Root == (proc.FileID{}) || d.MountInfo == nil {
 			continue
 		}
 		f.HostRoot, f.HostShm = d.Root, container.DevShm(d.MountInfo)
@@ -279,7 +281,9 @@ func (s *survey) coverage() report.Coverage {
 	for _, pid := range pids {
 		c.Unreadable++
 		for _, e := range unreadable[pid] {
-			c.Gaps = append(c.Gaps, report.Gap{PID: pid, File: e.File, Error: gapText(e), Decides: e.File == "cgroup" || e.File == ""})
+			// A thread that could not be read may be in a namespace of the host's while its process is not.
+			thread := strings.HasPrefix(e.File, "task") && s.judgement.Of(pid).Role == container.RolePayload
+			c.Gaps = append(c.Gaps, report.Gap{PID: pid, File: e.File, Error: gapText(e), Decides: e.File == "cgroup" || e.File == "" || thread})
 		}
 	}
 	c.Gaps = slices.Concat(c.Gaps, s.judgement.Gaps, general, s.gaps)

@@ -14,3 +14,9 @@ func (p *Process) Engine() *EngineProcess { return p.engine }
 
 // OwnRoot tells whether the process has a root directory that is known not to be the host's.
 func (f *Facts) OwnRoot(p *Process) bool { return f.ownRoot(p) != (proc.FileID{}) }
+
+// Strange tells whether a process of no known container may be of one that only its mounts tell of: it has a root directory and a mount
+// namespace of its own.
+func (f *Facts) Strange(p *Process) bool {
+	return f.OwnRoot(p) && p.Mnt != 0 && p.Mnt != f.Baseline.Mnt
+}

@@ -36,16 +36,16 @@ func ContainerMounts(mounts []proc.Mount) []proc.Mount {
 	weight, ownProc := 0, false
 	seen := map[string]bool{}
 	for _, m := range slices.Backward(mounts) {
-		if seen[m.Point] {
-			continue // it is under another one
-		}
-		seen[m.Point] = true
+		// What is under another one counts too: a user mounts the host's /dev over the runtime's, and the container what it likes.
 		switch {
 		case m.Point == "/proc":
-			ownProc = m.Type == "proc" && m.Root == "/"
+			ownProc = ownProc || m.Type == "proc" && m.Root == "/"
+		case seen[m.Point]:
 		case m.Point == "/dev" && m.Type == "tmpfs" && m.Root == "/" && hasOption(m.Super, "size=65536k"):
+			seen[m.Point] = true
 			marks, weight = append(marks, m), weight+2
 		case slices.Contains(coveredPaths, m.Point) && covers(m):
+			seen[m.Point] = true
 			marks, weight = append(marks, m), weight+1
 		}
 	}
@@ -71,7 +71,7 @@ func hasOption(options, want string) bool {
 	return slices.Contains(strings.Split(options, ","), want)
 }
 
-// stranger is a mount namespace in which nobody is of a container that is known otherwise, whose processes have a root
+// stranger is a mount namespace which is not a known container's, whose processes have a root
 // directory of their own, and of which some are in a namespace of the host's.
 type stranger struct {
 	mnt       uint64
@@ -79,39 +79,50 @@ type stranger struct {
 	processes []*Process
 }
 
-// strangers returns them by the number of their mount namespace. Somebody who visits a container's mount namespace from outside is
-// none, and neither is what flatpak and snap run.
+// strangers returns them by their first process. Whose a mount namespace is tells the process that was in it first: others can have
+// entered it from outside, out of a known container too, and from the host into a known container. Where that one has the host's root
+// directory, it is a service, the others of which have changed theirs.
 func (g *grouping) strangers() []stranger {
 	f := g.facts
-	if f.HostRoot == (proc.FileID{}) {
+	if f.HostRoot == (proc.FileID{}) && f.Baseline.Mnt == 0 {
 		return nil
 	}
-	taken, in := map[uint64]bool{f.Baseline.Mnt: true, 0: true}, map[uint64][]*Process{}
-	for pid := range g.of {
-		if p := f.Find(pid); p != nil {
-			taken[p.Mnt] = true
-		}
-	}
-	for _, p := range g.monitors {
-		taken[p.Mnt] = true
-	}
+	in := map[uint64][]*Process{}
 	for i := range f.Processes {
 		p := &f.Processes[i]
-		if !p.Zombie && p.Detail != nil && !p.isKernel() && !taken[p.Mnt] && f.OwnRoot(p) && f.identity(p).Role == cgroup.RoleNone {
+		if !p.Zombie && p.Detail != nil && !p.isKernel() && p.Mnt != 0 && p.Mnt != f.Baseline.Mnt {
 			in[p.Mnt] = append(in[p.Mnt], p)
 		}
 	}
 	var all []stranger
-	for mnt, processes := range in {
-		if slices.ContainsFunc(processes, func(p *Process) bool {
-			ipc, pid := f.AtHost(p)
-			return ipc || pid
-		}) {
-			all = append(all, stranger{mnt, leaderOf(processes), processes})
+	for mnt, everybody := range in {
+		s := stranger{mnt: mnt, init: leaderOf(everybody)}
+		if !g.isStrange(s.init) {
+			continue
+		}
+		atHost := false
+		for _, p := range everybody {
+			if g.isStrange(p) {
+				s.processes = append(s.processes, p)
+				ipc, pid := f.AtHost(p)
+				atHost = atHost || ipc || pid
+			}
+		}
+		if atHost {
+			all = append(all, s)
 		}
 	}
 	slices.SortFunc(all, func(a, b stranger) int { return a.init.PID - b.init.PID })
 	return all
+}
+
+// isStrange tells a process that is in no container yet, no monitor of one, and not known to have the host's root directory:
+// one that could not be read, on a file system in a user namespace for example, says nothing. A cgroup named as flatpak,
+// snap or a monitor name theirs does not make it theirs.
+func (g *grouping) isStrange(p *Process) bool {
+	f := g.facts
+	return g.of[p.PID] == nil && (f.HostRoot == (proc.FileID{}) || p.Detail.Root != f.HostRoot) &&
+		(!slices.Contains(g.monitors, p) || slices.Contains(g.doubtful, p))
 }
 
 // placeByMounts finds the containers that neither a cgroup, nor an engine, nor the state file of a runtime tells of:
@@ -147,13 +158,35 @@ func mountEvidence(p *Process, marks []proc.Mount) []report.Evidence {
 	return all
 }
 
+// rootOnly tells that mounts are not those of a mount namespace. A process that has changed its root directory sees only
+// what is mounted below that (proc_pid_mountinfo(5)): nothing at all, or what was mounted in the middle of a tree.
+func rootOnly(mounts []proc.Mount) bool {
+	var root proc.Mount
+	ownProc := false
+	for _, m := range mounts {
+		switch m.Point {
+		case "/":
+			root = m
+		case "/proc":
+			ownProc = true
+		}
+	}
+	switch root.Type {
+	case "", "proc", "sysfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2":
+		return true
+	case "tmpfs":
+		return root.Root == "/" && !ownProc
+	}
+	return false
+}
+
 // unreadMounts are the gaps for what may be such a container, and cannot be told.
 func (g *grouping) unreadMounts() []report.Gap {
 	var gaps []report.Gap
 	for _, s := range g.strangers() {
-		if s.init.Detail.MountInfo == nil {
+		if rootOnly(s.init.Detail.MountInfo) {
 			gaps = append(gaps, report.Gap{PID: s.init.PID, File: "mountinfo", Decides: true,
-				Error: "its root directory is its own, a namespace is the host's, and without its mounts it cannot be told from a container"})
+				Error: "its root directory is its own, a namespace is the host's, and without the mounts of its mount namespace it cannot be told from a container"})
 		}
 	}
 	return gaps

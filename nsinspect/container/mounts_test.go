@@ -29,7 +29,9 @@ func TestContainerMounts(t *testing.T) {
 		{"the host's mounts below a directory of the host", []proc.Mount{ownProc, at("/srv/dev", "tmpfs", "/", "rw", "rw,size=65536k")}, 0},
 		{"another size, and one that begins so", []proc.Mount{ownProc, at("/dev", "tmpfs", "/", "rw", "rw,size=655360k"), at("/dev", "tmpfs", "/", "rw", "rw,size=4096k")}, 0},
 		{"a devtmpfs", []proc.Mount{ownProc, at("/dev", "devtmpfs", "/", "rw", "rw,size=65536k")}, 0},
-		{"mounted over", []proc.Mount{ownProc, dev, at("/dev", "devtmpfs", "/", "rw", "rw")}, 0},
+		{"the host's /dev over it", []proc.Mount{ownProc, dev, at("/dev", "devtmpfs", "/", "rw", "rw")}, 1},
+		{"the container hides its mounts", []proc.Mount{ownProc, dev, kcore, acpi, at("/proc", "tmpfs", "/", "rw", "rw"), at("/dev", "tmpfs", "/", "rw", "rw")}, 3},
+		{"one that is covered twice is one", []proc.Mount{ownProc, kcore, kcore}, 0},
 		{"covered by something that can be written", []proc.Mount{ownProc, at("/proc/acpi", "tmpfs", "/", "rw", "rw"), at("/proc/scsi", "tmpfs", "/", "rw", "rw")}, 0},
 		{"covered by systemd", []proc.Mount{ownProc, at("/proc/kcore", "tmpfs", "/systemd/inaccessible/reg", "ro", "rw"), at("/proc/keys", "tmpfs", "/systemd/inaccessible/reg", "ro", "rw")}, 0},
 		{"read-only parts of proc", []proc.Mount{ownProc, at("/proc/acpi", "proc", "/acpi", "ro", "rw"), at("/proc/scsi", "proc", "/scsi", "ro", "rw")}, 0},
@@ -37,6 +39,28 @@ func TestContainerMounts(t *testing.T) {
 	} {
 		if got := ContainerMounts(tt.mounts); len(got) != tt.want {
 			t.Errorf("%s: %v", tt.story, got)
+		}
+	}
+}
+
+func TestRootOnly(t *testing.T) {
+	at := func(point, kind, root string) proc.Mount { return proc.Mount{Point: point, Type: kind, Root: root} }
+	for _, c := range []struct {
+		story  string
+		mounts []proc.Mount
+		want   bool
+	}{
+		{"a container", []proc.Mount{at("/", "overlay", "/"), at("/proc", "proc", "/")}, false},
+		{"a directory of the container", nil, true},
+		{"a directory with something mounted below", []proc.Mount{at("/data", "ext4", "/data")}, true},
+		{"the container's /dev", []proc.Mount{at("/", "tmpfs", "/"), at("/pts", "devpts", "/"), at("/shm", "tmpfs", "/")}, true},
+		{"a covered directory of its /sys", []proc.Mount{at("/", "tmpfs", "/")}, true},
+		{"its /proc", []proc.Mount{at("/", "proc", "/"), at("/kcore", "tmpfs", "/null")}, true},
+		{"a system in memory", []proc.Mount{at("/", "tmpfs", "/"), at("/proc", "proc", "/")}, false},
+		{"bwrap", []proc.Mount{at("/", "tmpfs", "/newroot"), at("/usr", "ext4", "/usr")}, false},
+	} {
+		if got := rootOnly(c.mounts); got != c.want {
+			t.Errorf("%s: %t", c.story, got)
 		}
 	}
 }

@@ -72,3 +72,39 @@ func (fs *FS) Above(pid int) ([]int, error) {
 	slices.Sort(pids)
 	return pids, nil
 }
+
+// NewestThreads returns those of the process's threads that were started last, the newest first: n of them, and some more if it
+// has ended others meanwhile. The kernel keeps threads in the order in which they began, counts them in the links of the
+// directory, and lists them from any position on (fs/proc/base.c, proc_task_getattr and first_tid). Of another tree nothing is listed.
+func (p *Process) NewestThreads(n int) ([]int, error) {
+	if !p.fs.live {
+		return nil, nil
+	}
+	fd, err := openat(false, p.fd, "task\x00", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, p.fail("task", err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, p.fail("task", err)
+	}
+	const dots = 2 // "." and "..", in the position and in the number of links
+	if _, err := unix.Seek(fd, max(dots, int64(st.Nlink)-int64(n)), 0); err != nil {
+		return nil, p.fail("task", err)
+	}
+	buf := make([]byte, listSize)
+	got, err := getdents(false, fd, buf)
+	if err != nil {
+		return nil, p.fail("task", err)
+	}
+	listed, ok := appendPIDs(nil, buf[:got])
+	if !ok {
+		return nil, p.fail("task", &flaw{kind: BadData, text: "malformed directory"})
+	}
+	tids := make([]int, len(listed))
+	for i, tid := range listed {
+		tids[len(listed)-1-i] = int(tid)
+	}
+	return tids, nil
+}

@@ -34,7 +34,7 @@
 //	nspid      numbers from the outermost PID namespace inwards, separated by commas (PID)
 //	nnp        1 for no_new_privs (0)
 //	seccomp    mode (0)
-//	root       name of a root directory; processes with the same name have the same (host)
+//	root       name of a root directory; processes with the same name have the same, - for no link (host)
 //	cwd        working directory (/)
 //	fd         target of a descriptor's link, may be repeated: the first is descriptor 3 (none)
 //	shm        what is mounted at /dev/shm: host, own, or - for nothing (host in the host's mount namespace, else own)
@@ -345,8 +345,10 @@ func task(dir, pid, tid string, depth int, values map[string][]string) error {
 	if err := os.MkdirAll(filepath.Join(dir, up, "roots", root), 0o755); err != nil {
 		return err
 	}
-	if err := os.Symlink(up+"roots/"+root, filepath.Join(dir, "root")); err != nil {
-		return err
+	if root != "-" {
+		if err := os.Symlink(up+"roots/"+root, filepath.Join(dir, "root")); err != nil {
+			return err
+		}
 	}
 	return os.Symlink(get("cwd", "/"), filepath.Join(dir, "cwd"))
 }

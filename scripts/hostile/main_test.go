@@ -160,6 +160,8 @@ func play(part []string) error {
 		return storm(part[1:])
 	case "hop":
 		return hop(part[1], part[2], part[3], strings.Join(part[4:], " "))
+	case "hop-threads":
+		return hopThreads(part[1], part[2], part[3], part[4])
 	case "lock-memory":
 		return lockMemory(part[1], part[2])
 	case "map-arguments":

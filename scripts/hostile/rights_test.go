@@ -60,6 +60,10 @@ var settings = []setting{
 	{story: "a masked cgroup file", mounts: "mount --bind /dev/null /proc/%hostIPC%/cgroup && mount --bind /dev/null /proc/%hostPID%/cgroup", code: 3},
 	{story: "masked stat and status files", mounts: "mount --bind /dev/null /proc/%hostIPC%/stat && mount --bind /dev/null /proc/%hostPID%/status", code: 1},
 	{story: "masked namespaces", mounts: "mount -t tmpfs none /proc/%hostIPC%/ns && mount -t tmpfs none /proc/%hostPID%/ns", code: 1},
+	{story: "kthreadd's directory over that of a process", mounts: "mount --bind /proc/2 /proc/%hostIPC% && mount --bind /proc/2 /proc/%hostPID%", code: 3},
+	{story: "kthreadd's cgroup file over that of a process", mounts: "mount --bind /proc/2/cgroup /proc/%hostIPC%/cgroup && mount --bind /proc/2/cgroup /proc/%hostPID%/cgroup", code: 3},
+	{story: "kthreadd's stat file over that of a process", mounts: "mount --bind /proc/2/stat /proc/%hostIPC%/stat && mount --bind /proc/2/stat /proc/%hostPID%/stat", code: 1},
+	{story: "a private container's namespaces over those of a process", mounts: "mount --bind /proc/%private%/ns /proc/%hostIPC%/ns && mount --bind /proc/%private%/ns /proc/%hostPID%/ns", code: 1},
 	{story: "kthreadd's namespaces are masked", mounts: "mount -t tmpfs none /proc/2/ns", all: true, code: 1},
 	{story: "an empty directory for /proc", mounts: "mount -t tmpfs none /proc", code: 2},
 	{story: "setns refused with EPERM", part: "refuse setns EPERM", all: true, code: 1},
@@ -182,7 +186,7 @@ func (s *scene) judge(t *testing.T, st setting, r *report.Report, code int) {
 // run starts the program in a setting.
 func (s *scene) run(t *testing.T, st setting, args []string) (stdout []byte, stderr string, code int) {
 	t.Helper()
-	number := strings.NewReplacer("%hostIPC%", fmt.Sprint(s.processes[s.hostIPC]), "%hostPID%", fmt.Sprint(s.processes[s.hostPID]))
+	number := strings.NewReplacer("%hostIPC%", fmt.Sprint(s.processes[s.hostIPC]), "%hostPID%", fmt.Sprint(s.processes[s.hostPID]), "%private%", fmt.Sprint(s.processes[s.private]))
 	env := os.Environ()
 	switch {
 	case st.part != "":
