@@ -144,6 +144,9 @@ func spellings(name string) []string {
 		modifiers = []string{"@" + modifier, ""}
 	}
 	for _, base := range []string{full, language} {
+		if base == "" {
+			continue // the codeset of "_.." would lead elsewhere
+		}
 		for _, m := range modifiers {
 			if codeset != "" {
 				add(base + "." + codeset + m)

@@ -185,7 +185,7 @@ func TestLiveLeaderGoneThreadsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		tids, err := p.Threads()
-		if err != nil || len(tids) < 2 || tids[0] != pid {
+		if err != nil || len(tids) < 2 || !slices.Contains(tids, pid) { // numbers begin anew some day
 			t.Errorf("threads %v, %v", tids, err)
 		}
 		inodes := map[uint64]bool{}
