@@ -28,6 +28,41 @@ var coveredPaths = []string{
 	"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
 }
 
+// mostStacked is how many mounts on one place are kept from each end: the runtime's is the lowest, and what is seen the highest.
+const mostStacked = 16
+
+// telling returns the mounts that something is told from. Anybody who may make a user namespace can have a mount namespace of
+// 100 000 mounts (fs.mount-max) on paths of 4 KiB, and many of them, which would all be kept until the end.
+func telling(mounts []proc.Mount) []proc.Mount {
+	if mounts == nil {
+		return nil
+	}
+	tells := func(m proc.Mount) bool {
+		switch m.Point {
+		case "/", "/dev", "/dev/shm", "/proc":
+			return true
+		}
+		return slices.Contains(coveredPaths, m.Point)
+	}
+	stacked := map[string]int{}
+	for _, m := range mounts {
+		if tells(m) {
+			stacked[m.Point]++
+		}
+	}
+	kept, met := make([]proc.Mount, 0, len(stacked)), map[string]int{}
+	for _, m := range mounts {
+		if !tells(m) {
+			continue
+		}
+		if n := met[m.Point]; n < mostStacked || n >= stacked[m.Point]-mostStacked {
+			kept = append(kept, m)
+		}
+		met[m.Point]++
+	}
+	return kept
+}
+
 // ContainerMounts returns those of the mounts of a process that say that an OCI runtime has set it up, none if they
 // do not say enough. It says no for a container whose configuration has neither the usual /dev nor anything
 // that is covered.
