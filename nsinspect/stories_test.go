@@ -360,6 +360,11 @@ func TestStories(t *testing.T) {
 101 ppid=100 comm=imap-login mnt=9 root=empty cgroup=0::/system.slice/dovecot.service
 -- 101/mountinfo --
 `, []string{"sandbox 101 dovecot.service root=own ipc=host pid=host", "info sandbox-host-ns sandbox:101"}},
+		{"its first process has changed to the host's files, which were mounted for it", `
+100 mnt=9 pid=8 cgroup=0::/team/web
+101 ppid=100 mnt=9 pid=8 root=image cgroup=0::/team/web
+-- 101/mountinfo --
+` + runcMounts, []string{"unknown:mnt-9 init=101 pids=[101] ipc=host pid=private exposed", "sandbox 100  root=host ipc=host pid=shared", "medium host-ipc unknown:mnt-9"}},
 		{"a single thread of one that otherwise shares nothing", `
 100 mnt=9 ipc=7 pid=8 root=image cgroup=0::/team/web
 100/105 ipc=host

@@ -82,7 +82,11 @@ func ofGaps(gaps []report.Gap) []string {
 	var doubts []string
 	for _, g := range gaps {
 		if g.Decides {
-			doubts = append(doubts, g.File+": "+g.Error)
+			name := g.File
+			if name == "" && g.PID != 0 {
+				name = fmt.Sprintf("process %d", g.PID) // its whole directory
+			}
+			doubts = append(doubts, name+": "+g.Error)
 		}
 	}
 	return doubts

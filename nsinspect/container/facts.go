@@ -82,6 +82,7 @@ func (f *Facts) Apply(d *proc.Detail, asked proc.Want) {
 		return
 	}
 	index := p.Record.Cgroup
+	d.MountInfo = telling(d.MountInfo)
 	p.Record, p.Detail, p.Asked = d.Record, d, asked
 	p.engine = engineOf(d)
 	if d.Cgroup == "" {

@@ -28,6 +28,41 @@ var coveredPaths = []string{
 	"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
 }
 
+// mostStacked is how many mounts on one place are kept from each end: the runtime's is the lowest, and what is seen the highest.
+const mostStacked = 16
+
+// telling returns the mounts that something is told from. Anybody who may make a user namespace can have a mount namespace of
+// 100 000 mounts (fs.mount-max) on paths of 4 KiB, and many of them, which would all be kept until the end.
+func telling(mounts []proc.Mount) []proc.Mount {
+	if mounts == nil {
+		return nil
+	}
+	tells := func(m proc.Mount) bool {
+		switch m.Point {
+		case "/", "/dev", "/dev/shm", "/proc":
+			return true
+		}
+		return slices.Contains(coveredPaths, m.Point)
+	}
+	stacked := map[string]int{}
+	for _, m := range mounts {
+		if tells(m) {
+			stacked[m.Point]++
+		}
+	}
+	kept, met := make([]proc.Mount, 0, len(stacked)), map[string]int{}
+	for _, m := range mounts {
+		if !tells(m) {
+			continue
+		}
+		if n := met[m.Point]; n < mostStacked || n >= stacked[m.Point]-mostStacked {
+			kept = append(kept, m)
+		}
+		met[m.Point]++
+	}
+	return kept
+}
+
 // ContainerMounts returns those of the mounts of a process that say that an OCI runtime has set it up, none if they
 // do not say enough. It says no for a container whose configuration has neither the usual /dev nor anything
 // that is covered.
@@ -77,11 +112,13 @@ type stranger struct {
 	mnt       uint64
 	init      *Process
 	processes []*Process
+	service   bool // who was in it first has the host's root directory
 }
 
 // strangers returns them by their first process. Whose a mount namespace is tells the process that was in it first: others can have
 // entered it from outside, out of a known container too, and from the host into a known container. Where that one has the host's root
-// directory, it is a service, the others of which have changed theirs.
+// directory, it is a service, the others of which have changed theirs, unless their mounts say otherwise: a container that was given the
+// host's files can have changed to those.
 func (g *grouping) strangers() []stranger {
 	f := g.facts
 	if f.HostRoot == (proc.FileID{}) && f.Baseline.Mnt == 0 {
@@ -97,7 +134,7 @@ func (g *grouping) strangers() []stranger {
 	var all []stranger
 	for mnt, everybody := range in {
 		s := stranger{mnt: mnt, init: leaderOf(everybody)}
-		if !g.isStrange(s.init) {
+		if g.placed(s.init) {
 			continue
 		}
 		atHost := false
@@ -108,9 +145,13 @@ func (g *grouping) strangers() []stranger {
 				atHost = atHost || ipc || pid
 			}
 		}
-		if atHost {
-			all = append(all, s)
+		if !atHost {
+			continue
 		}
+		if s.service = !g.isStrange(s.init); s.service {
+			s.init = leaderOf(s.processes)
+		}
+		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b stranger) int { return a.init.PID - b.init.PID })
 	return all
@@ -121,8 +162,12 @@ func (g *grouping) strangers() []stranger {
 // snap or a monitor name theirs does not make it theirs.
 func (g *grouping) isStrange(p *Process) bool {
 	f := g.facts
-	return g.of[p.PID] == nil && (f.HostRoot == (proc.FileID{}) || p.Detail.Root != f.HostRoot) &&
-		(!slices.Contains(g.monitors, p) || slices.Contains(g.doubtful, p))
+	return !g.placed(p) && (f.HostRoot == (proc.FileID{}) || p.Detail.Root != f.HostRoot)
+}
+
+// placed tells a process of which it is known whose it is.
+func (g *grouping) placed(p *Process) bool {
+	return g.of[p.PID] != nil || slices.Contains(g.monitors, p) && !slices.Contains(g.doubtful, p)
 }
 
 // placeByMounts finds the containers that neither a cgroup, nor an engine, nor the state file of a runtime tells of:
@@ -184,7 +229,7 @@ func rootOnly(mounts []proc.Mount) bool {
 func (g *grouping) unreadMounts() []report.Gap {
 	var gaps []report.Gap
 	for _, s := range g.strangers() {
-		if rootOnly(s.init.Detail.MountInfo) {
+		if !s.service && rootOnly(s.init.Detail.MountInfo) {
 			gaps = append(gaps, report.Gap{PID: s.init.PID, File: "mountinfo", Decides: true,
 				Error: "its root directory is its own, a namespace is the host's, and without the mounts of its mount namespace it cannot be told from a container"})
 		}

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/nsinspect/nsinspect/nsinspect/proc"
@@ -40,6 +41,31 @@ func TestContainerMounts(t *testing.T) {
 		if got := ContainerMounts(tt.mounts); len(got) != tt.want {
 			t.Errorf("%s: %v", tt.story, got)
 		}
+	}
+}
+
+// What is kept of the mounts of a process tells the same, and is little.
+func TestTelling(t *testing.T) {
+	at := func(point, kind, super string, id int) proc.Mount {
+		return proc.Mount{ID: id, Point: point, Type: kind, Root: "/", Super: super}
+	}
+	mounts := []proc.Mount{at("/", "overlay", "", 1), at("/proc", "proc", "", 2), at("/dev", "tmpfs", "size=65536k", 3), at("/dev/shm", "tmpfs", "", 4)}
+	const many = 1000
+	for i := range many {
+		mounts = append(mounts, at("/data/"+strings.Repeat("x", i), "tmpfs", "", 10+i), at("/proc", "tmpfs", "", 10+many+i), at("/dev/shm", "fuse", "", 10+2*many+i))
+	}
+	kept := telling(mounts)
+	if len(kept) > 5*2*mostStacked {
+		t.Errorf("%d of %d are kept", len(kept), len(mounts))
+	}
+	if got := ContainerMounts(kept); len(got) != 1 || got[0].ID != 3 {
+		t.Errorf("the runtime's: %v", got)
+	}
+	if DevShmTrap(kept) != DevShmTrap(mounts) || DevShm(kept) != DevShm(mounts) || kept[len(kept)-1].ID != mounts[len(mounts)-1].ID {
+		t.Error("/dev/shm is another one")
+	}
+	if telling(nil) != nil || telling([]proc.Mount{}) == nil {
+		t.Error("what was not read is not what is empty")
 	}
 }
 
