@@ -5,7 +5,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -15,12 +14,14 @@ import (
 )
 
 func main() {
-	err := errors.New("usage: cgroupns PROGRAM ARGUMENT...")
-	if len(os.Args) > 1 {
-		runtime.LockOSThread()
-		if err = unix.Unshare(unix.CLONE_NEWCGROUP); err == nil {
-			err = syscall.Exec(os.Args[1], os.Args[1:], os.Environ())
-		}
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: cgroupns PROGRAM ARGUMENT...")
+		os.Exit(125)
+	}
+	runtime.LockOSThread()
+	err := unix.Unshare(unix.CLONE_NEWCGROUP)
+	if err == nil {
+		err = syscall.Exec(os.Args[1], os.Args[1:], os.Environ())
 	}
 	fmt.Fprintln(os.Stderr, "cgroupns:", err)
 	os.Exit(125)
