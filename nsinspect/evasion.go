@@ -134,8 +134,7 @@ func (s *survey) beingSetUp(p *container.Process) bool {
 	if !s.facts.InSetup(p) {
 		return false
 	}
-	comm := s.comm(p.Detail.PPID)
-	return comm == "" || container.RunsContainers(comm)
+	return container.RunsContainers(s.comm(p.Detail.PPID))
 }
 
 // evaded returns the containers with such processes that are not exposed anyway.

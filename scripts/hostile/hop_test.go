@@ -61,7 +61,8 @@ func TestHop(t *testing.T) {
 					continue
 				}
 				for _, g := range r.Coverage.Gaps {
-					if strings.Contains(g.File, id) && g.Decides && audit.ExitCode(r, audit.High) == audit.ExitIncomplete {
+					// The exit code is 3 for such a gap unless some other container of this host, which other tests make, is a finding.
+					if strings.Contains(g.File, id) && g.Decides && audit.ExitCode(r, audit.High) != audit.ExitClean {
 						seen++
 						break
 					}
