@@ -20,10 +20,10 @@ func TestContainersByState(t *testing.T) {
 	all := []Process{
 		process(1, 0, host, "0::/init.scope\n", 1),
 		process(100, 1, own, "1:pids:/batch/box\n0::/user\n", 345), // the init
-		process(101, 100, own, "1:pids:/\n0::/user\n", 346),       // its child
+		process(101, 100, own, "1:pids:/\n0::/user\n", 346),        // its child
 		process(102, 1, own, "1:pids:/batch/box/deeper\n0::/\n", 347),
 		process(103, 1, host, "1:pids:/batch/boxes\n0::/user\n", 348), // a neighbour, and in the init's cgroup that the runtime did not make
-		process(104, 101, host, "0::/elsewhere\n", 349),              // its child's child, in the host's namespaces
+		process(104, 101, host, "0::/elsewhere\n", 349),               // its child's child, in the host's namespaces
 	}
 	web := State{Runtime: "crun", ID: "web", PID: 100, Start: 345, Cgroups: []string{"/sys/fs/cgroup/pids/batch/box"}, File: "/run/crun/web/status"}
 	change := func(s State, do func(*State)) State { do(&s); return s }
